@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* The YAML config file (smartbms.yaml(5)): hardware and first defaults of the settings. Read once at start. */
+
+#include "bms.h"
+
+#define CONFIG_DEFAULT_PATH "/etc/smartbms/smartbms.yaml"
+
+enum relay_driver { RELAY_DRIVER_LOG, RELAY_DRIVER_GPIO };
+
+/* A GPIO line: chip by label and offset, or a line name alone. Never gpiochipN (a Pi 5 renumbers). */
+struct config_line {
+        bool present;
+        char chip[64]; /* chip label; "" = look the name up on every chip */
+        char name[64]; /* line name; "" = by offset */
+        unsigned offset;
+        bool active_low;
+};
+
+struct config_relay {
+        bool present;
+        bool latching; /* set and reset lines; else monostable: line */
+        struct config_line set, reset, line, feedback;
+        unsigned pulse_msec; /* latching: 10..500, default 50 */
+};
+
+struct config {
+        struct bms_config bms; /* settings included: first defaults */
+
+        char port_path[256];   /* "" = by USB identity */
+        bool port_usb;
+        uint16_t usb_vendor, usb_product;
+        char usb_serial[64];   /* "" = any */
+
+        enum relay_driver relay_driver;
+        struct config_relay relays[_RELAY_MAX];
+
+        char output_port[256]; /* extended data output on a serial port; "" = none */
+        char output_pty[256];  /* or on a pty, this being the link to make to it; "" = none */
+};
+
+void config_init(struct config *c); /* defaults: gateway, sheet, tap in, log-only relays, no port */
+
+/* Reads and checks path whole. On error returns -Exxx and *ret_error (freed by the caller) gets one or more lines
+ * "path:line:column: what is wrong; what was expected"; *ret_config is untouched. All problems of a file are reported, not only
+ * the first. */
+int config_load(const char *path, struct config *ret_config, char **ret_error);
+
+/* Same, from memory (tests, fuzzing); name stands for the path in messages. */
+int config_parse(const char *name, const char *text, size_t size, struct config *ret_config, char **ret_error);

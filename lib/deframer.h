@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* Finds frames in a byte stream by their content (B1): a 58-byte window slides until a frame is accepted; an
+ * accepted frame's bytes are consumed. Bytes only, no time, so the result cannot depend on how reads were
+ * chunked. Knows nothing of what a frame means. */
+
+#include "accept.h"
+
+enum deframer_event {
+        DEFRAMER_NOTHING, /* the byte completed no frame */
+        DEFRAMER_FRAME,   /* an accepted frame */
+        DEFRAMER_BAD_SUM, /* all checks hold but I-sum (B5); the window goes on sliding */
+};
+
+struct deframer {
+        struct accept_rules rules;
+        uint8_t window[FRAME_SIZE]; /* ring */
+        uint8_t start, fill;
+        uint8_t sum; /* running sum of all bytes in the window */
+        uint64_t bytes, frames, skipped_bytes; /* bytes = 58 * frames + skipped_bytes + fill */
+        uint64_t refused[_ACCEPT_MAX]; /* windows with a good checksum and good signs that were refused, by verdict */
+};
+
+void deframer_init(struct deframer *d, const struct accept_rules *rules);
+
+/* Drops a partial window: the port was closed and reopened. Counters stay. */
+void deframer_reset(struct deframer *d);
+
+/* Takes one byte. On DEFRAMER_FRAME or DEFRAMER_BAD_SUM *ret_frame is set, and ret_bytes (may be NULL) gets the
+ * 58 bytes; else both are untouched. O(1) for all but about 1 in 256 * 600,000 offsets of noise. */
+enum deframer_event deframer_push(struct deframer *d, uint8_t byte, struct frame *ret_frame,
+                                  uint8_t ret_bytes[FRAME_SIZE]);

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* Words for enums, and sentences for reasons and holds: the one place where a person's words are made. */
+
+#include "snapshot.h"
+
+const char *link_state_name(enum link_state state);   /* "starting", "live", "stale", "error" */
+const char *link_cause_name(enum link_cause cause);   /* "none", "silence", ... */
+const char *role_name(enum role role);                /* "gateway", "monitor" */
+const char *rule_name(enum rule rule);                /* "V-max", "full", "link", ... stable: used in D-Bus and JSON */
+const char *hold_name(enum hold_kind kind);           /* "link", "rule", "soc", ... stable */
+const char *relay_name(enum relay_id relay);          /* "charge", "load" */
+int relay_from_name(const char *name);                /* enum relay_id, or -ENOENT */
+const char *alarm_name(enum alarm alarm);             /* "communication", "v-max", ... stable */
+const char *soc_sensor_name(enum soc_sensor_state state); /* "ok", "lost", "reversed" */
+const char *accept_verdict_name(enum accept_verdict verdict);
+
+/* "cell 3 at 3.655 V reached V-max 3.650 V". now gives "12 s ago". relay: whose reason it is. */
+void reason_text(const struct reason *reason, enum relay_id relay, bool closed, char *ret_text, size_t size);
+
+/* What holds it and what would release it: "cell 3 is at 3.62 V: must fall to 3.60 V", "restart delay: 42 s left",
+ * "SOC 97.0 %: must fall below 95 %". */
+void hold_text(const struct hold *hold, enum relay_id relay, char *ret_text, size_t size);

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* The extended data output (design 10): a snapshot as the 58-byte frame a genuine OUT board would send, with our
+ * SOC, energy, limits, status and key/value pairs 0..18. Pure. */
+
+#include "snapshot.h"
+
+struct output {
+        uint8_t next_pair;
+};
+
+/* Our frame for this cycle. While stale or E: the last frame's readings with bit 2 set, bits 0 and 1 clear. Before
+ * any error-free frame returns false and writes nothing. Unknown SOC is sent as 0 with bit 7 (not calibrated). */
+bool output_frame(struct output *o, const struct snapshot *s, uint8_t ret_bytes[FRAME_SIZE]);
