@@ -99,8 +99,8 @@ void setting_format(enum setting setting, struct maybe value, char *ret_text, si
 int setting_check(enum setting setting, struct maybe value, char *ret_error, size_t size);
 
 /* The cross checks of design 8: vmin + hysteresis < V-bypass < vmax (only if vbypass_mv is known; vmin + hysteresis <
- * vmax always), tmin < tmax, tmax <= tmax_bypass, discharge restart < charge restart. 0 or -EINVAL with a sentence
- * that names both values. */
+ * vmax always), tmin < tmax, tmin_discharge < tmax, tmax <= tmax_bypass, discharge restart < charge restart; and every
+ * range once more. 0 or -EINVAL with a sentence that names both values. */
 int settings_check(const struct settings *s, struct maybe vbypass_mv, char *ret_error, size_t size);
 
 /* true if equal in every value. */
