@@ -17,7 +17,7 @@ struct cell {
         usec_t at;           /* when heard; 0 = never */
         usec_t bypass_until; /* counts as bypassing until then; 0 = never seen bypassing (P7) */
         uint8_t missed;      /* rotations without this cell's detail, no message lost (B16) */
-        uint8_t over_tmax_run, under_tmin_run; /* details in a row beyond the limit: kept by protection.c */
+        uint8_t over_tmax_run; /* details in a row above the cell's T-max: kept by protection.c */
 };
 
 /* A value that needs several agreeing frames to be believed (B9). */

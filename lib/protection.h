@@ -102,9 +102,16 @@ struct limits {
         int32_t v_max_mv, v_min_mv;
         struct maybe v_bypass_mv;
         int32_t t_min_decic, t_min_discharge_decic, t_max_decic, t_max_bypass_decic;
+        struct maybe full_tail_ma; /* S2; none = off */
         bool critical;
         unsigned trip_frames;
 };
+
+/* T-max for this cell: T-max bypass while it is known to be bypassing (P7). */
+int32_t limits_t_max_decic(const struct limits *limits, const struct pack *pack, usec_t now, uint8_t cell);
+
+/* Frames that must agree before a full sync, V-bypass, mode or count is believed: max(3, trip_frames) (B9, S2). */
+unsigned limits_confirm_frames(const struct limits *limits);
 
 /* The limits in force by settings and by what the boards are believed to say (P9 for the mode). */
 struct limits limits_from(const struct settings *s, const struct pack *p);
@@ -121,12 +128,11 @@ void protection_tick(struct protection *p, usec_t now, usec_t period);
 /* Time at which protection_tick() would change something; USEC_INFINITY if never. */
 usec_t protection_deadline(const struct protection *p, usec_t period);
 
-/* Forget pending and confirmed trips that rested on other limits: after a change of settings the next frames
- * decide anew. Confirmed trips stay until a good frame keeps the new rule, so nothing closes by this (P13). */
-void protection_settings_changed(struct protection *p);
-
-/* The set of rules, tripped or unconfirmed, that block a relay. */
+/* The set (1u << rule) of rules that block this relay and are tripped or unconfirmed: they open it. */
 unsigned protection_blocking(const struct protection *p, enum relay_id relay);
+
+/* The same, and those pending too: they keep it from closing. */
+unsigned protection_holding(const struct protection *p, enum relay_id relay);
 
 static inline bool protection_tripped(const struct protection *p, enum rule rule) {
         return p->trips[rule].tripped;

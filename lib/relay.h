@@ -60,6 +60,7 @@ struct relay {
         bool locked;                 /* P5: needs release */
         unsigned vmin_trips;         /* load: P5 */
         int64_t vmin_trips_charged_mams; /* soc.charged_mams at the first of them */
+        bool by_recover;             /* closed by `recover`, past rules that would hold it (P11) */
         unsigned clear_frames;       /* good frames in a row without any other hold */
         usec_t drained_since;        /* charge: P3; 0 = not */
 };
@@ -74,9 +75,11 @@ struct relay_inputs {
         const struct limits *limits;
         const struct settings *settings;
         unsigned tripped_now; /* protection_frame()'s answer */
-        struct maybe lowest_mv, highest_mv, lowest_decic, highest_decic;
-        uint8_t lowest_mv_cell, highest_mv_cell, lowest_decic_cell, highest_decic_cell;
-        bool highest_bypassing;       /* the hottest cell is bypassing: T-max bypass is its limit */
+        struct maybe lowest_mv, highest_mv, lowest_decic;
+        uint8_t lowest_mv_cell, highest_mv_cell, lowest_decic_cell;
+        struct maybe hot_decic;       /* of all readings the one with the least room to its own T-max (P7) */
+        int32_t hot_limit_decic;
+        uint8_t hot_cell;
         struct maybe soc_permyriad, soc_growth_permyriad;
         bool calibrated;
         struct maybe current_ma;
@@ -95,6 +98,9 @@ void relays_init(struct relays *r);
 
 /* One decision step: trips set flags, then openings, then closings. */
 void relays_step(struct relays *r, const struct relay_inputs *in);
+
+/* Role monitor: the relays follow the board's permissions and the link. allowed: by 2 of 3 frames (B6). */
+void relays_monitor_step(struct relays *r, usec_t now, bool live, bool link_error, const bool allowed[_RELAY_MAX]);
 
 /* P13: no closing in this cycle. */
 void relays_settings_changed(struct relays *r);
