@@ -187,8 +187,8 @@ static bool broken(enum rule rule, usec_t now, const struct limits *limits, cons
                    struct reason *ret_reason) {
         const struct rule_info *info = rule_info(rule);
         struct maybe limit;
-        int32_t value;
-        uint8_t cell;
+        int32_t value = 0;
+        uint8_t cell = 0;
 
         if (!applies(info, limits, pack))
                 return false;
