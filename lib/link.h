@@ -38,6 +38,9 @@ enum link_tap {
 #define LINK_LEARN_USEC (60 * USEC_PER_SEC)
 #define LINK_IDENTICAL_USEC (10 * USEC_PER_SEC)
 #define LINK_CELL_DEAD_MV 1000
+#define LINK_ACCEPT_USEC (10 * USEC_PER_SEC)
+#define LINK_PERIOD_SLOW (1000 * USEC_PER_MSEC)
+#define LINK_PERIOD_FAST (500 * USEC_PER_MSEC)
 
 struct link {
         enum link_tap tap;
@@ -58,9 +61,12 @@ struct link {
 
         uint8_t learn_count; /* B15: the count being learned, since learn_since */
         usec_t learn_since;
+        uint8_t heard_count; /* of the newest bit-2-free frame, for link_accept_cells() */
+        usec_t heard_count_at;
+        uint8_t faulty_board; /* sent zeros as its detail while bit 2 was set; 0 = none seen (chain.md R8) */
 
         uint8_t last_bytes[FRAME_SIZE]; /* B11 */
-        usec_t identical_since;
+        usec_t identical_since; /* 0 = last_bytes holds no error-free frame to compare with */
         usec_t started; /* link_init()'s now: silence from the start is stale too */
 };
 
@@ -70,7 +76,7 @@ void link_init(struct link *l, usec_t now, enum link_tap tap, uint8_t known_cell
 
 enum link_verdict {
         LINK_FRAME_GOOD,  /* error-free: readings may be looked at */
-        LINK_FRAME_ERROR, /* E: keeps the diagnosis alive, nothing else (B13) */
+        LINK_FRAME_ERROR, /* E, or a repetition beyond B11: keeps the diagnosis alive, nothing else (B13) */
 };
 
 /* Takes one accepted frame with its bytes. */
@@ -81,6 +87,9 @@ void link_tick(struct link *l, usec_t now);
 
 /* The serial port vanished: stale at once (design 12: both open within 1 s). */
 void link_port_lost(struct link *l, usec_t now);
+
+/* It is back: still stale, but from now on for want of data. */
+void link_port_opened(struct link *l);
 
 /* `smartbmsctl cells accept`: takes the count of the newest bit-2-free frame as N. 0, or -ENODATA if no such
  * frame with another count than N was heard in the last 10 s. Works also when N came from config (until restart). */

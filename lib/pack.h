@@ -10,6 +10,7 @@
 
 #define PACK_BYPASS_HOLD_USEC (10 * USEC_PER_MINUTE) /* P7 */
 #define PACK_FROZEN_USEC (60 * USEC_PER_SEC)         /* B12 */
+#define PACK_FROZEN_SILENCE_USEC (3500 * USEC_PER_MSEC) /* B12: silence beyond this is not standing still */
 #define PACK_PAIR_STALE_USEC (60 * USEC_PER_SEC)     /* wire-formats.md: a value not seen for 60 s is stale */
 
 struct cell {
