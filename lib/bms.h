@@ -29,6 +29,7 @@ enum event_kind {
         EVENT_FULL_SYNC,
         EVENT_EMPTY_SYNC,
         EVENT_CELLS_LEARNED,
+        EVENT_RECOVER, /* began or ended (P11) */
         _EVENT_MAX,
 };
 
@@ -57,10 +58,11 @@ struct bms {
         uint64_t snapshots;
 
         usec_t bad_sum_since, bad_sum_last;          /* B5 */
-        usec_t vmax_openings[3];                     /* P6, ring */
+        int32_t blind_spot_ma;                       /* in force: pair 131's, else the config's (S5) */
+        usec_t vmax_openings[3];                     /* P6, ring; 0 = none */
         unsigned vmax_openings_next;
+        usec_t imbalance_at;                         /* P6: when the warning's condition last held; 0 = never */
         usec_t recover_until, recover_unknown_since; /* P11 */
-        usec_t ineffective_since[_RELAY_MAX];        /* P12 */
         struct maybe confirmed[_RELAY_MAX];          /* feedback (P16) */
         usec_t disagree_since[_RELAY_MAX];
         char relay_fault[ALARM_TEXT_MAX];            /* from the relay adapter; "" = none */

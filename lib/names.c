@@ -139,6 +139,7 @@ static const char *const event_kinds[] = {
         [EVENT_FULL_SYNC] = "full-sync",
         [EVENT_EMPTY_SYNC] = "empty-sync",
         [EVENT_CELLS_LEARNED] = "cells-learned",
+        [EVENT_RECOVER] = "recover",
 };
 COMPLETE(event_kinds, _EVENT_MAX);
 

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The alarms of one pack: each is one condition over what is believed now, with a sentence that says what is wrong,
+ * where, and what to do. */
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bms-internal.h"
+
+#define BAD_SUM_ALARM_USEC (10 * USEC_PER_SEC)    /* B5 */
+#define INEFFECTIVE_USEC (10 * USEC_PER_SEC)      /* P12 */
+#define INEFFECTIVE_MIN_MA 1000                   /* P12 */
+#define DISAGREE_USEC USEC_PER_SEC                /* P16 */
+#define IMBALANCE_BELOW_BYPASS_MV 100             /* P6 */
+
+/* active with its sentence; changes become events. The sentence of a standing alarm is kept current silently. */
+__attribute__((format(printf, 5, 6)))
+static void set_alarm(struct bms *b, usec_t now, enum alarm alarm, bool active, const char *format, ...) {
+        struct alarm_state *state = &b->alarms[alarm];
+        va_list ap;
+
+        if (!active && !state->active)
+                return;
+        if (active) {
+                va_start(ap, format);
+                (void)vsnprintf(state->text, sizeof(state->text), format, ap);
+                va_end(ap);
+        }
+        if (active == state->active)
+                return;
+
+        state->active = active;
+        state->since = now;
+        (void)snprintf(bms_push_event(b, now, active ? EVENT_ALARM_RAISED : EVENT_ALARM_CLEARED, (int)alarm)->text,
+                       ALARM_TEXT_MAX, "%s", state->text);
+}
+
+static void rule_alarm(struct bms *b, usec_t now, enum alarm alarm, enum rule rule) {
+        const struct trip *trip = &b->protection.trips[rule];
+        char text[ALARM_TEXT_MAX] = "";
+
+        if (trip->tripped)
+                reason_text(&trip->reason, RELAY_CHARGE, false, text, sizeof(text));
+        set_alarm(b, now, alarm, trip->tripped, "%s", text);
+}
+
+/* Two rules that light the same lamp: the first that is tripped speaks. */
+static void rule_alarm_of_two(struct bms *b, usec_t now, enum alarm alarm, enum rule a, enum rule other) {
+        rule_alarm(b, now, alarm, protection_tripped(&b->protection, a) ? a : other);
+}
+
+static void update_link(struct bms *b, usec_t now) {
+        char text[ALARM_TEXT_MAX];
+
+        link_place(&b->link, text, sizeof(text));
+        set_alarm(b, now, ALARM_COMMUNICATION, b->link.warning || b->link.state == LINK_ERROR, "%s",
+                  text[0] ? text : "the cells report a communication error");
+        set_alarm(b, now, ALARM_STALE, b->link.state == LINK_STALE, "%s", text[0] ? text : "nothing usable is heard");
+        set_alarm(b, now, ALARM_CURRENT_CHECK,
+                  b->bad_sum_since != 0 && usec_since(b->bad_sum_last, b->bad_sum_since) >= BAD_SUM_ALARM_USEC,
+                  "frames fail only the check I-sum = I1 - I2: if these boards count otherwise, "
+                  "set `current_check: off` in the config");
+        set_alarm(b, now, ALARM_CELL_MISSING, pack_missing_cell(&b->pack) != 0,
+                  "cell %u sends no reading of its own: check its board", pack_missing_cell(&b->pack));
+}
+
+/* B12: readings that stand still while a current of more than C/20 flows. */
+static void update_frozen(struct bms *b, usec_t now) {
+        struct maybe c20 = soc_c_rate_ma(&b->soc, 20);
+        struct maybe current = b->soc.current_ma;
+        bool flows = c20.known && current.known && (current.value > c20.value || current.value < -c20.value);
+
+        set_alarm(b, now, ALARM_FROZEN, flows && b->link.state == LINK_LIVE && pack_frozen(&b->pack, now),
+                  "the readings have not changed for a minute although current flows: check the IN board");
+}
+
+static void update_soc(struct bms *b, usec_t now) {
+        set_alarm(b, now, ALARM_CAPACITY_UNSET, !b->settings.values[SETTING_CAPACITY].known,
+                  "the capacity is not set, so there is no state of charge: smartbmsctl set capacity ... "
+                  "(75 %% of the rated Wh is advised)");
+        set_alarm(b, now, ALARM_SENSOR_LOST, b->soc.sensor == SOC_SENSOR_LOST,
+                  "no battery current is measured: check the current sensors; the state of charge stands still");
+        set_alarm(b, now, ALARM_SENSOR_REVERSED, b->soc.sensor == SOC_SENSOR_REVERSED,
+                  "the current sensor seems to be reversed: charging must show a positive current");
+}
+
+static bool near_24h(usec_t now, usec_t at) {
+        return at != 0 && usec_since(now, at) < USEC_PER_DAY;
+}
+
+/* P6 */
+static void update_imbalance(struct bms *b, usec_t now) {
+        const struct trip *high = &b->protection.trips[RULE_V_MAX], *low = &b->protection.trips[RULE_V_MIN];
+        const struct frame *f = &b->pack.frame;
+        struct maybe bypass = b->limits.v_bypass_mv;
+        bool three = true;
+
+        for (size_t i = 0; i < 3; i++)
+                three = three && near_24h(now, b->vmax_openings[i]);
+        if (three || (high->tripped && bypass.known &&
+                      (int32_t)f->lowest_mv < bypass.value - IMBALANCE_BELOW_BYPASS_MV))
+                b->imbalance_at = now;
+
+        set_alarm(b, now, ALARM_IMBALANCE, high->tripped && low->tripped,
+                  "imbalance: cell %u is full at %d.%03d V while cell %u is empty at %d.%03d V",
+                  high->reason.cell, high->reason.value.value / 1000, high->reason.value.value % 1000,
+                  low->reason.cell, low->reason.value.value / 1000, low->reason.value.value % 1000);
+        set_alarm(b, now, ALARM_IMBALANCE_WARNING, near_24h(now, b->imbalance_at),
+                  "imbalance: cell %u reaches V-max before cell %u is full: charge slowly so that balancing can follow",
+                  f->highest_voltage_cell, f->lowest_voltage_cell);
+}
+
+static void update_cycling(struct bms *b, usec_t now) {
+        static const enum alarm alarms[_RELAY_MAX] = {
+                [RELAY_CHARGE] = ALARM_CYCLING_CHARGE,
+                [RELAY_LOAD] = ALARM_CYCLING_LOAD,
+        };
+
+        for (enum relay_id id = 0; id < _RELAY_MAX; id++) {
+                const struct relay *relay = &b->relays.relay[id];
+                bool held = relay->cycling || relay->locked || relay->vmin_trips >= RELAY_VMIN_TRIPS;
+                /* P6: where imbalance is the cause, imbalance is the alarm. A relay that needs `release` says so. */
+                bool suppressed = id == RELAY_CHARGE && b->alarms[ALARM_IMBALANCE_WARNING].active && !relay->locked;
+
+                set_alarm(b, now, alarms[id], held && !suppressed, "the %s relay %s", relay_name(id),
+                          relay->locked ? "cycled twice within a day and stays open until `smartbmsctl release`"
+                          : relay->cycling
+                                  ? "closed six times within an hour and waits until that is over"
+                                  : "opened three times by V-min without being charged in between, and waits for charge");
+        }
+}
+
+/* P10 */
+static void update_conflict(struct bms *b, usec_t now) {
+        struct maybe bypass = b->limits.v_bypass_mv;
+
+        set_alarm(b, now, ALARM_SETTINGS_CONFLICT, bypass.known && bypass.value >= b->limits.v_max_mv,
+                  "V-bypass (option switches) %d mV is not below V-max %d mV: V-max governs, the pack never gets full",
+                  bypass.value, b->limits.v_max_mv);
+}
+
+/* P12: the relay is open, yet the current it should have stopped flows. */
+static void update_ineffective(struct bms *b, usec_t now) {
+        int32_t limit = b->soc.config.blind_spot_ma > INEFFECTIVE_MIN_MA ? b->soc.config.blind_spot_ma
+                                                                         : INEFFECTIVE_MIN_MA;
+        const struct relay *charge = &b->relays.relay[RELAY_CHARGE], *load = &b->relays.relay[RELAY_LOAD];
+        struct maybe current = b->soc.current_ma;
+        bool live = b->link.state == LINK_LIVE && current.known;
+
+        set_alarm(b, now, ALARM_INEFFECTIVE_CHARGE,
+                  live && !charge->closed && usec_since(now, charge->reason.at) > INEFFECTIVE_USEC &&
+                          protection_tripped(&b->protection, RULE_V_MAX) && current.value > limit,
+                  "the charge relay is open, a cell is at V-max, and the pack is still being charged: "
+                  "switch the charger off by hand and check its wiring");
+        set_alarm(b, now, ALARM_INEFFECTIVE_LOAD,
+                  live && !load->closed && usec_since(now, load->reason.at) > INEFFECTIVE_USEC &&
+                          protection_tripped(&b->protection, RULE_V_MIN) && current.value < -limit,
+                  "the load relay is open, a cell is at V-min, and the pack is still being discharged: "
+                  "switch the load off by hand and check its wiring");
+}
+
+/* P16: commanded and confirmed are two facts. */
+static void update_outputs(struct bms *b, usec_t now) {
+        const char *wrong = NULL;
+
+        for (enum relay_id id = 0; id < _RELAY_MAX; id++) {
+                bool closed = b->relays.relay[id].closed;
+
+                if (!b->confirmed[id].known || (b->confirmed[id].value != 0) == closed) {
+                        b->disagree_since[id] = 0;
+                        continue;
+                }
+                if (b->disagree_since[id] == 0)
+                        b->disagree_since[id] = now;
+                if (usec_since(now, b->disagree_since[id]) >= DISAGREE_USEC)
+                        wrong = relay_name(id);
+        }
+
+        if (b->relay_fault[0] != '\0' || !wrong)
+                set_alarm(b, now, ALARM_RELAY_OUTPUT, b->relay_fault[0] != '\0', "%s", b->relay_fault);
+        else
+                set_alarm(b, now, ALARM_RELAY_OUTPUT, true,
+                          "the %s relay does not obey: its feedback input disagrees with the command", wrong);
+        set_alarm(b, now, ALARM_OUTPUT_PORT, b->output_fault[0] != '\0', "%s", b->output_fault);
+}
+
+/* B6: the five lights as the OUT board has them. */
+static void update_monitor(struct bms *b, usec_t now) {
+        set_alarm(b, now, ALARM_V_MAX, bms_monitor_bit(b, FRAME_STATUS_V_MAX), "the board reports V-max exceeded");
+        set_alarm(b, now, ALARM_V_MIN, bms_monitor_bit(b, FRAME_STATUS_V_MIN), "the board reports V-min exceeded");
+        set_alarm(b, now, ALARM_T_MAX, bms_monitor_bit(b, FRAME_STATUS_T_MAX), "the board reports T-max exceeded");
+        set_alarm(b, now, ALARM_T_MIN, bms_monitor_bit(b, FRAME_STATUS_T_MIN), "the board reports T-min exceeded");
+}
+
+void bms_update_alarms(struct bms *b, usec_t now) {
+        update_link(b, now);
+        update_outputs(b, now);
+        if (b->config.role == ROLE_MONITOR) {
+                update_monitor(b, now);
+                return;
+        }
+        rule_alarm(b, now, ALARM_V_MAX, RULE_V_MAX);
+        rule_alarm(b, now, ALARM_V_MIN, RULE_V_MIN);
+        rule_alarm_of_two(b, now, ALARM_T_MAX, RULE_T_MAX, RULE_T_MAX_CELL);
+        rule_alarm_of_two(b, now, ALARM_T_MIN, RULE_T_MIN_CHARGE, RULE_T_MIN_DISCHARGE);
+        update_frozen(b, now);
+        update_soc(b, now);
+        update_imbalance(b, now);
+        update_cycling(b, now);
+        update_conflict(b, now);
+        update_ineffective(b, now);
+}
