@@ -1,2 +1,413 @@
 /* SPDX-License-Identifier: MIT */
 #include "soc.h"
+
+#include <errno.h>
+
+#include "settings.h"
+
+#define MAMS_PER_MAH INT64_C(3600000)
+
+/* Counting is done in 1/200 mA * us: the mean of two currents is half their sum, and a percentage applies to it. The
+ * largest step, (2 * 8,191,875 mA) * 3 s * 100, is 4.9 * 10^15. */
+#define FINE_PER_MAMS INT64_C(200000)
+
+/* S6: resistance of a cell of 3 Ah, 0.1 mohm, by the published curve (discharge 61.7 / 47.8 / 42.5 mohm at 0 / 50 /
+ * 90 % SOC, charge 37.6 / 44.8 / 53.4): where the two syncs happen. */
+#define EMPTY_RESISTANCE 617
+#define FULL_RESISTANCE 534
+
+/* S4: open-circuit voltage of a resting LiFePO4 cell. */
+static const struct {
+        int32_t permyriad, mv;
+} ocv_curve[] = {
+        {0, 2286},    {200, 2895},  {500, 3065},  {1000, 3197}, {2000, 3234}, {3000, 3270},
+        {4000, 3292}, {5000, 3300}, {6000, 3304}, {7000, 3311}, {8000, 3335}, {9000, 3343},
+        {9500, 3345}, {9800, 3349}, {9900, 3362}, {10000, 3531},
+};
+#define N_OCV (sizeof(ocv_curve) / sizeof(ocv_curve[0]))
+
+/* How far a resting voltage may be off: the boards' +-20 mV, and 30 mV between the curves after charge and after
+ * discharge. In the flat middle that is half the pack, and the uncertainty says so. */
+#define OCV_ERROR_MV 50
+
+static int64_t min64(int64_t a, int64_t b) {
+        return a < b ? a : b;
+}
+
+static int64_t max64(int64_t a, int64_t b) {
+        return a > b ? a : b;
+}
+
+static int64_t magnitude(int32_t ma) {
+        return ma < 0 ? -(int64_t) ma : ma;
+}
+
+/* part * of / whole to the nearest, for 0 <= part <= whole <= 9 * 10^15: the product has up to 106 bits, so long
+ * division, bit by bit (there is no 128-bit type on a 32-bit Raspberry Pi OS). */
+static int64_t share(int64_t part, int64_t of, int64_t whole) {
+        int64_t quotient = 0, rest = 0;
+
+        for (int bit = 62; bit >= 0; bit--) {
+                rest = 2 * rest + ((of >> bit & 1) != 0 ? part : 0); /* below 3 * whole */
+                quotient *= 2;
+                for (; rest >= whole; rest -= whole)
+                        quotient++;
+        }
+        return 2 * rest >= whole ? quotient + 1 : quotient;
+}
+
+/* S1: capacity / (N * nominal voltage). Wh * 3.6 * 10^12 / (N * mV) mA*ms, in two steps: 10,000,000 Wh would need
+ * 3.6 * 10^19 in one, the first step here needs 3.6 * 10^16. Largest result, 2 cells of 2000 mV: 9 * 10^15. */
+static int64_t capacity_mams(const struct soc_config *c) {
+        const int64_t voltage_mv = (int64_t) c->cells * c->cell_nominal_mv;
+
+        if (!c->capacity_wh.known || c->capacity_wh.value <= 0 || voltage_mv <= 0)
+                return 0;
+        const int64_t scaled = (int64_t) c->capacity_wh.value * INT64_C(3600000000);
+        return scaled / voltage_mv * 1000 + scaled % voltage_mv * 1000 / voltage_mv;
+}
+
+/* |ma| < C/divisor, exactly; false if either is unknown (S1). */
+static bool below_c_rate(const struct soc *s, struct maybe ma, int32_t divisor) {
+        return s->capacity_mams != 0 && ma.known && magnitude(ma.value) * divisor * MAMS_PER_MAH < s->capacity_mams;
+}
+
+/* ma > C/divisor, exactly; false if the capacity is unknown. */
+static bool above_c_rate(const struct soc *s, int64_t ma, int32_t divisor) {
+        return s->capacity_mams != 0 && ma * divisor * MAMS_PER_MAH > s->capacity_mams;
+}
+
+static int64_t uncertainty_mams(const struct soc *s) {
+        return min64(s->sync_uncertainty_mams + s->growth_mams, s->capacity_mams);
+}
+
+/* From here on the charge is this, as good as that. */
+static void set_charge(struct soc *s, int64_t charge, int64_t uncertainty) {
+        s->known = true;
+        s->charge_mams = charge;
+        s->remainder = 0;
+        s->sync_uncertainty_mams = s->capacity_mams != 0 ? min64(uncertainty, s->capacity_mams) : uncertainty;
+        s->growth_mams = 0;
+        s->growth_remainder = 0;
+        s->uncounted_usec = 0;
+}
+
+/* S6: max(1 point, 100 * R * I / 0.1 V) as a charge. With R = r * 3 Ah / C the capacity cancels out. An unknown current
+ * is taken for C/5, as everywhere. */
+static int64_t sync_uncertainty(const struct soc *s, int32_t resistance) {
+        const int64_t ma = s->current_ma.known ? magnitude(s->current_ma.value)
+                                               : s->capacity_mams / MAMS_PER_MAH / 5;
+        return max64(s->capacity_mams / 100, resistance * ma * 10800);
+}
+
+static void carry_growth(struct soc *s, int64_t fine) {
+        s->growth_remainder += fine;
+        s->growth_mams += s->growth_remainder / FINE_PER_MAMS;
+        s->growth_remainder %= FINE_PER_MAMS;
+        /* beyond the whole capacity there is nothing left to be unsure of */
+        if (s->capacity_mams != 0)
+                s->growth_mams = min64(s->growth_mams, s->capacity_mams);
+}
+
+/* The current was not known for a while: C/5 per hour (S7), so all is unsure after 5 hours. Without a capacity what was
+ * counted since a full sync is worth nothing any more. */
+static void grow_unknown(struct soc *s, usec_t duration) {
+        s->uncounted_usec = usec_add(s->uncounted_usec, duration);
+        if (duration == 0)
+                return;
+        if (s->capacity_mams == 0) {
+                s->known = false;
+                return;
+        }
+        if (duration >= 5 * USEC_PER_HOUR) {
+                s->growth_mams = s->capacity_mams;
+                return;
+        }
+        /* C/5 is at most 5 * 10^8 mA; times 5 h in ms: 9 * 10^15 */
+        const int64_t ma = s->capacity_mams / MAMS_PER_MAH / 5;
+        s->growth_mams += ma * (int64_t) (duration / USEC_PER_MSEC);
+        carry_growth(s, ma * (int64_t) (duration % USEC_PER_MSEC) * 200);
+}
+
+/* The current to count for a reading (S5). */
+static int64_t counted_ma(const struct soc *s, int32_t reading) {
+        return reading == 0 ? -(int64_t) s->idle_draw_ma : reading;
+}
+
+/* Counts one interval between two known readings with their mean. Blind spot/2 of uncertainty grows at any reading, not
+ * only at zero: a sensor's offset, which the blind spot is there to hide, is in all its readings (S6). */
+static void count_interval(struct soc *s, int32_t reading, usec_t duration) {
+        const int64_t sum = counted_ma(s, s->current_ma.value) + counted_ma(s, reading);
+        const int64_t usec = (int64_t) duration;
+        const int64_t percent = sum > 0 ? s->config.efficiency_percent : 100;
+
+        s->remainder += sum * usec * percent;
+        const int64_t step = s->remainder / FINE_PER_MAMS;
+        s->remainder %= FINE_PER_MAMS;
+        if (sum > 0)
+                s->charged_mams += step;
+        carry_growth(s, (s->config.blind_spot_ma * INT64_C(100) + (sum < 0 ? -sum : sum)) * usec);
+        if (!s->known)
+                return;
+
+        s->charge_mams += step;
+        if (s->charge_mams > s->capacity_mams) {
+                s->charge_mams = s->capacity_mams; /* unknown capacity: 0, which is full */
+                s->remainder = 0;
+        } else if (s->charge_mams < 0 && s->capacity_mams != 0) {
+                s->charge_mams = 0;
+                s->remainder = 0;
+        }
+}
+
+static bool second_sensor_expected(const struct soc *s) {
+        return s->config.sensors == SENSORS_2 || (s->config.sensors == SENSORS_AUTO && s->had_second_sensor);
+}
+
+/* S7: `auto` learns that there is a second sensor. It never unlearns it by itself: that is a lost sensor. */
+static void learn_second_sensor(struct soc *s, const struct frame *frame) {
+        s->second_sensor_run = frame->out.known ? s->second_sensor_run + 1 : 0;
+        if (s->config.sensors == SENSORS_AUTO && s->second_sensor_run >= SOC_SECOND_SENSOR_FRAMES)
+                s->had_second_sensor = true;
+        if (s->second_sensor_run > SOC_SECOND_SENSOR_FRAMES)
+                s->second_sensor_run = SOC_SECOND_SENSOR_FRAMES;
+}
+
+/* The battery's current by this frame. Without a second sensor that should be there I-sum is I1 alone: wrong, so not
+ * known, from the first such frame on. */
+static struct maybe usable_current(const struct soc *s, const struct frame *frame) {
+        if (!frame->sum.known || (second_sensor_expected(s) && !frame->out.known))
+                return none();
+        return some(frame->sum.ma);
+}
+
+static void name_sensor_state(struct soc *s) {
+        const bool lost = s->sensor_lost_since != 0 && s->sensor == SOC_SENSOR_LOST;
+
+        s->sensor = lost ? SOC_SENSOR_LOST : s->reversed ? SOC_SENSOR_REVERSED : SOC_SENSOR_OK;
+}
+
+/* S7: no usable reading for 5 s of frames. */
+static void notice_lost_sensor(struct soc *s, usec_t now) {
+        if (s->sensor_lost_since == 0 || usec_since(now, s->sensor_lost_since) < SOC_LOST_USEC)
+                return;
+        s->sensor = SOC_SENSOR_LOST;
+        s->calibrated = false; /* comes back with the next full sync */
+}
+
+static unsigned reversed_steps(const struct soc *s) {
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < SOC_REVERSED_STEPS; i++)
+                n += s->steps_reversed >> i & 1;
+        return n;
+}
+
+/* S7, first sign: the pack voltage falls when the current says charge, in 80 % of the newest 20 steps above C/20. Fewer
+ * than half of 20 new steps take the verdict back. */
+static void judge_step(struct soc *s, struct maybe current, uint32_t pack_mv) {
+        const int64_t di = (int64_t) current.value - s->current_ma.value;
+        const int64_t dv = (int64_t) pack_mv - s->step_voltage_mv.value;
+
+        if (!above_c_rate(s, di < 0 ? -di : di, 20))
+                return;
+        s->steps_reversed = s->steps_reversed << 1 | ((di < 0) != (dv < 0) && dv != 0);
+        if (s->steps < SOC_REVERSED_STEPS)
+                s->steps++;
+        if (s->steps < SOC_REVERSED_STEPS)
+                return;
+
+        const bool verdict = s->reversed ? reversed_steps(s) * 2 >= SOC_REVERSED_STEPS
+                                         : reversed_steps(s) * 5 >= SOC_REVERSED_STEPS * 4;
+        if (verdict != s->reversed)
+                s->steps = 0; /* the next verdict rests on new steps alone */
+        s->reversed = verdict;
+}
+
+/* True once what `holds` has held for 60 s. */
+static bool held(usec_t *since, usec_t now, bool holds) {
+        if (!holds)
+                *since = 0;
+        else if (*since == 0)
+                *since = now;
+        return holds && usec_since(now, *since) >= SOC_REVERSED_USEC;
+}
+
+/* S7, second sign: nothing discharges a pack while all its cells stay full. Charging at that place takes it back. */
+static void judge_full_cells(struct soc *s, usec_t now, struct maybe current, bool all_at_bypass) {
+        const int64_t ma = current.known ? current.value : 0;
+
+        if (held(&s->full_while_discharging_since, now, all_at_bypass && above_c_rate(s, -ma, 20)))
+                s->reversed = true;
+        if (held(&s->full_while_charging_since, now, all_at_bypass && above_c_rate(s, ma, 20)))
+                s->reversed = false;
+}
+
+/* SOC by the resting curve, between its points in proportion. */
+static int32_t ocv_permyriad(int32_t mv) {
+        if (mv <= ocv_curve[0].mv)
+                return 0;
+        for (size_t i = 1; i < N_OCV; i++)
+                if (mv < ocv_curve[i].mv)
+                        return ocv_curve[i - 1].permyriad +
+                               (mv - ocv_curve[i - 1].mv) * (ocv_curve[i].permyriad - ocv_curve[i - 1].permyriad) /
+                                       (ocv_curve[i].mv - ocv_curve[i - 1].mv);
+        return PERMYRIAD_FULL;
+}
+
+/* S4. The lowest cell is taken: it empties first, so it is what the pack can still give. */
+static void estimate_at_rest(struct soc *s, usec_t now, struct maybe current, uint32_t lowest_mv) {
+        if (!below_c_rate(s, current, 50) || lowest_mv == 0) {
+                s->rest_since = 0;
+                return;
+        }
+        if (s->rest_since == 0)
+                s->rest_since = now;
+        if (s->known || usec_since(now, s->rest_since) < SOC_REST_USEC)
+                return;
+
+        const int32_t mv = (int32_t) lowest_mv;
+        const int32_t soc = ocv_permyriad(mv);
+        const int32_t below = soc - ocv_permyriad(mv - OCV_ERROR_MV), above = ocv_permyriad(mv + OCV_ERROR_MV) - soc;
+        const int32_t unsure = (int32_t) max64(max64(below, above), PERMYRIAD_FULL / 100);
+        set_charge(s, share(soc, s->capacity_mams, PERMYRIAD_FULL), share(unsure, s->capacity_mams, PERMYRIAD_FULL));
+}
+
+void soc_init(struct soc *s, const struct soc_config *config) {
+        *s = (struct soc){.config = *config};
+        s->capacity_mams = capacity_mams(config);
+}
+
+void soc_configure(struct soc *s, const struct soc_config *config) {
+        const int64_t old = s->capacity_mams;
+        const uint8_t cells = config->cells != 0 ? config->cells : s->config.cells;
+
+        s->config = *config;
+        s->config.cells = cells;
+        if (config->sensors == SENSORS_1)
+                s->had_second_sensor = false;
+        s->capacity_mams = capacity_mams(&s->config);
+        if (s->capacity_mams == old)
+                return;
+
+        s->remainder = 0;
+        s->growth_remainder = 0;
+        s->rest_since = 0;
+        if (s->capacity_mams == 0) {
+                s->charge_mams -= old; /* below full */
+        } else if (old == 0) {
+                s->charge_mams = max64(s->capacity_mams + s->charge_mams, 0);
+                s->sync_uncertainty_mams = max64(s->sync_uncertainty_mams, s->capacity_mams / 100);
+        } else {
+                s->charge_mams = share(s->charge_mams, s->capacity_mams, old);
+                s->sync_uncertainty_mams = share(min64(s->sync_uncertainty_mams, old), s->capacity_mams, old);
+                s->growth_mams = share(min64(s->growth_mams, old), s->capacity_mams, old);
+        }
+}
+
+void soc_frame(struct soc *s, usec_t now, usec_t period, const struct frame *frame, bool all_at_bypass) {
+        const bool adjacent = s->last != 0 && usec_since(now, s->last) <= 3 * period;
+
+        learn_second_sensor(s, frame);
+        const struct maybe current = usable_current(s, frame);
+
+        if (!adjacent) {
+                s->rest_since = 0;
+                s->full_while_discharging_since = s->full_while_charging_since = 0;
+                s->sensor_lost_since = s->sensor == SOC_SENSOR_LOST ? s->sensor_lost_since : 0;
+        }
+        if (adjacent && s->current_ma.known && current.known) {
+                count_interval(s, current.value, usec_since(now, s->last));
+                judge_step(s, current, frame->pack_mv);
+        } else if (s->last != 0)
+                grow_unknown(s, usec_since(now, s->grown_until));
+
+        s->last = s->grown_until = now;
+        s->period = period;
+        s->current_ma = current;
+        s->step_voltage_mv = some((int32_t) frame->pack_mv);
+
+        if (current.known)
+                s->sensor_lost_since = 0;
+        else if (s->sensor_lost_since == 0)
+                s->sensor_lost_since = now;
+        judge_full_cells(s, now, current, all_at_bypass);
+        name_sensor_state(s);
+        notice_lost_sensor(s, now);
+        estimate_at_rest(s, now, current, frame->lowest_mv);
+}
+
+void soc_tick(struct soc *s, usec_t now) {
+        if (s->last == 0)
+                return;
+        if (usec_since(now, s->last) <= 3 * s->period) {
+                notice_lost_sensor(s, now);
+                return;
+        }
+        grow_unknown(s, usec_since(now, s->grown_until));
+        s->grown_until = now > s->grown_until ? now : s->grown_until;
+}
+
+void soc_full_sync(struct soc *s, usec_t now) {
+        set_charge(s, s->capacity_mams, sync_uncertainty(s, FULL_RESISTANCE));
+        s->last_sync = now;
+        if (s->sensor != SOC_SENSOR_LOST)
+                s->calibrated = true;
+}
+
+void soc_empty_sync(struct soc *s, usec_t now) {
+        const int64_t tenth = s->capacity_mams / 10;
+
+        if (s->capacity_mams == 0)
+                return;
+        if (below_c_rate(s, s->current_ma, 20))
+                set_charge(s, 0, sync_uncertainty(s, EMPTY_RESISTANCE));
+        else if (!s->known || s->charge_mams > tenth)
+                set_charge(s, tenth, sync_uncertainty(s, EMPTY_RESISTANCE));
+        else
+                return; /* at most 10 % already: the trip says nothing new */
+        s->last_sync = now;
+}
+
+int soc_set(struct soc *s, usec_t now, int32_t permyriad) {
+        (void) now; /* no sync: last_sync tells when the pack itself last said so */
+
+        if (permyriad < 0 || permyriad > PERMYRIAD_FULL)
+                return -ERANGE;
+        if (s->capacity_mams == 0)
+                return -ENODATA;
+        set_charge(s, share(permyriad, s->capacity_mams, PERMYRIAD_FULL),
+                   share(SOC_SET_UNCERTAINTY_PERMYRIAD, s->capacity_mams, PERMYRIAD_FULL));
+        return 0;
+}
+
+static struct maybe permyriad_of(const struct soc *s, int64_t mams) {
+        if (!s->known || s->capacity_mams == 0)
+                return none();
+        return some((int32_t) share(mams, PERMYRIAD_FULL, s->capacity_mams));
+}
+
+struct maybe soc_permyriad(const struct soc *s) {
+        return permyriad_of(s, s->charge_mams);
+}
+
+struct maybe soc_uncertainty_permyriad(const struct soc *s) {
+        return permyriad_of(s, uncertainty_mams(s));
+}
+
+struct maybe soc_growth_permyriad(const struct soc *s) {
+        return permyriad_of(s, min64(s->growth_mams, s->capacity_mams));
+}
+
+struct maybe soc_c_rate_ma(const struct soc *s, int32_t divisor) {
+        if (s->capacity_mams == 0 || divisor <= 0)
+                return none();
+        /* the largest pack's C is 2.5 * 10^9 mA */
+        return some((int32_t) min64(s->capacity_mams / MAMS_PER_MAH / divisor, INT32_MAX));
+}
+
+struct maybe64 soc_stored_mwh(const struct soc *s) {
+        if (!s->known || s->capacity_mams == 0)
+                return none64();
+        return some64(share(s->charge_mams, (int64_t) s->config.capacity_wh.value * 1000, s->capacity_mams));
+}

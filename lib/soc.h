@@ -23,54 +23,73 @@ enum soc_sensor_state {
         _SOC_SENSOR_MAX,
 };
 
+#define SOC_LOST_USEC (5 * USEC_PER_SEC)       /* S7 */
+#define SOC_REVERSED_USEC (60 * USEC_PER_SEC)  /* S7: full cells while discharging */
+#define SOC_REVERSED_STEPS 20                  /* S7: the newest steps that are judged */
+#define SOC_REST_USEC (30 * USEC_PER_MINUTE)   /* S4 */
+#define SOC_SECOND_SENSOR_FRAMES 10            /* S7: `auto` believes in a second sensor after so many in a row (j) */
+#define SOC_SET_UNCERTAINTY_PERMYRIAD 1000     /* a person's `soc set` is trusted to 10 points (j) */
+
 struct soc {
         struct soc_config config;
-        int64_t capacity_mams; /* mA * ms; 0 = unknown */
+        int64_t capacity_mams; /* mA * ms, at most 9 * 10^15 (10,000,000 Wh, 2 cells of 2.0 V); 0 = unknown */
 
         bool known;
-        int64_t charge_mams; /* 0..capacity_mams */
-        uint16_t remainder_usec;
-        int64_t efficiency_remainder;
+        int64_t charge_mams; /* 0..capacity_mams; with unknown capacity: below full, so never above 0 */
+        int64_t remainder;   /* of counting, 1/200 mA * us: half of two currents, times percent */
 
         bool calibrated;               /* S4 */
-        int64_t uncertainty_mams;      /* one-sided */
-        int64_t sync_uncertainty_mams; /* what it was at the last sync (P3 uses the growth since) */
-        usec_t last_sync;
+        int64_t sync_uncertainty_mams; /* one-sided, at the last sync, `soc set` or estimate */
+        int64_t growth_mams;           /* of the uncertainty since then (S6, P3) */
+        int64_t growth_remainder;      /* unit as remainder */
+        usec_t last_sync;              /* 0 = none */
+        usec_t uncounted_usec;         /* time since last_sync in which the current was not known */
 
-        struct maybe current_ma; /* of the newest frame */
+        struct maybe current_ma; /* of the newest frame; none while a sensor it needs is missing */
         usec_t last;             /* time of the newest frame; 0 = none */
+        usec_t period;           /* as of then */
+        usec_t grown_until;      /* uncertainty has grown up to here */
 
         usec_t rest_since; /* S4: |I| < C/50 since; 0 = not resting */
         bool had_second_sensor;
         unsigned second_sensor_run;
-        usec_t sensor_lost_since;
+        usec_t sensor_lost_since; /* first frame without a usable reading; 0 = usable */
         enum soc_sensor_state sensor;
 
-        struct maybe step_voltage_mv, step_current_ma; /* S7: the frame before */
-        unsigned steps, steps_reversed;
-        usec_t full_while_discharging_since;
+        struct maybe step_voltage_mv; /* S7: pack voltage of the frame before */
+        unsigned steps;               /* current steps seen, counted up to SOC_REVERSED_STEPS */
+        uint32_t steps_reversed;      /* the newest ones as bits, newest lowest: 1 = dV * dI < 0 */
+        bool reversed;
+        usec_t full_while_discharging_since, full_while_charging_since; /* 0 = not */
 
         int64_t charged_mams; /* charge put in since the start, never down: P5 counts 1 % of capacity with it */
 
-        /* S5: filled by learning; 0 until then. Added to every reading that is exactly zero. */
+        /* S5: what draws while the sensor reads zero, filled by learning; 0 until then. Every reading that is
+         * exactly zero is counted as this much discharge. */
         int32_t idle_draw_ma;
 };
 
 void soc_init(struct soc *s, const struct soc_config *config);
 
 /* Settings, blind spot or the number of cells changed. Keeps the SOC as a fraction of the capacity: a new
- * capacity must not make a full pack half full. */
+ * capacity must not make a full pack half full. If there was no capacity before, what was counted since a full sync
+ * is taken from the new one. cells = 0 leaves the number of cells known before. */
 void soc_configure(struct soc *s, const struct soc_config *config);
 
-/* One error-free frame. lowest/highest_mv feed S4 and S7; all_at_bypass: every cell >= believed V-bypass (S7).
- * Gaps up to 3 periods are integrated with the mean current, longer ones are not (uncertainty grows). */
+/* One error-free frame. lowest/highest_mv feed S4, the pack voltage S7; all_at_bypass: every cell >= believed
+ * V-bypass (S7). Gaps up to 3 periods are integrated with the mean current, longer ones are not (uncertainty grows by
+ * C/5 per hour, as with a lost sensor). An interval whose ends have opposite signs has the sign of its mean. */
 void soc_frame(struct soc *s, usec_t now, usec_t period, const struct frame *frame, bool all_at_bypass);
 
-/* Time passes without a frame: uncertainty grows, a lost sensor is noticed. */
+/* Time passes without a frame: uncertainty grows, a lost sensor is noticed. What comes out does not depend on how often
+ * this is called. */
 void soc_tick(struct soc *s, usec_t now);
 
-void soc_full_sync(struct soc *s, usec_t now);  /* S2: 100 %, calibrated */
-void soc_empty_sync(struct soc *s, usec_t now); /* S3: by the newest current */
+/* S2: 100 %, calibrated. Capacity unset: calibrated all the same (S1). Sensor lost: 100 %, but not calibrated (S7). */
+void soc_full_sync(struct soc *s, usec_t now);
+
+/* S3, by the newest current: below C/20 0 %, else (or if it is not known) at most 10 %. */
+void soc_empty_sync(struct soc *s, usec_t now);
 
 /* `soc set`: does not set calibrated (S4). 0; -ENODATA if the capacity is not set; -ERANGE outside 0..10000. */
 int soc_set(struct soc *s, usec_t now, int32_t permyriad);
@@ -81,7 +100,7 @@ struct maybe soc_uncertainty_permyriad(const struct soc *s);
 /* Growth of the uncertainty since the last sync, permyriad; none without SOC (P3). */
 struct maybe soc_growth_permyriad(const struct soc *s);
 
-/* C/divisor in mA, none if the capacity is unknown: "every condition in C is false" (S1). */
+/* C/divisor in mA, rounded down, none if the capacity is unknown: "every condition in C is false" (S1). */
 struct maybe soc_c_rate_ma(const struct soc *s, int32_t divisor);
 
 /* SOC x capacity in Wh (design 7). */
