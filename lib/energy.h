@@ -15,9 +15,12 @@ enum energy_counter {
         _ENERGY_MAX,
 };
 
+/* The integral is exact. Its finest unit is mV * mA * us / 4: half of two currents times half of two voltages. */
+#define ENERGY_FINE_PER_MWH INT64_C(14400000000000)
+
 struct energy_sum {
         int64_t today_mwh, total_mwh;
-        int64_t remainder; /* of the integration, in the finest unit; never lost */
+        int64_t remainder; /* below 1 mWh, ENERGY_FINE_PER_MWH; never lost */
 };
 
 struct energy {
@@ -35,12 +38,18 @@ void energy_init(struct energy *e);
  * energy_init() is added to them. */
 void energy_restore(struct energy *e, const struct energy_sum sums[_ENERGY_MAX]);
 
-/* One error-free frame: trapezoid over gaps of up to 3 periods; longer gaps only add to gap_usec. With one sensor
- * (I2 unknown) the sign of I1 decides: in is collected, out is consumed. */
+/* One error-free frame. Energy of an interval := mean of its two currents * mean of its two pack voltages * duration,
+ * for gaps of up to 3 periods; longer gaps only add to gap_usec. Where the two currents have opposite signs the sign of
+ * their mean decides where all of it goes.
+ *
+ * The sign of each sensor's current decides: I1 > 0 and I2 < 0 (a consumer that feeds back) are collected, I1 < 0 and
+ * I2 > 0 are consumed. So with one sensor (I2 unknown) the sign of I1 decides, and with two the books balance. A current
+ * that is unknown at either end of an interval is not counted in it. */
 void energy_frame(struct energy *e, usec_t now, usec_t period, const struct frame *frame);
 
 void energy_new_day(struct energy *e); /* local midnight has passed on a synchronised clock */
-void energy_clear(struct energy *e);   /* `energy clear`: totals to 0 */
+void energy_clear(struct energy *e);   /* `energy clear`: totals to 0; today goes on. Not before energy_restore() */
 
+/* None until restored. */
 struct maybe64 energy_today_mwh(const struct energy *e, enum energy_counter counter);
 struct maybe64 energy_total_mwh(const struct energy *e, enum energy_counter counter);
