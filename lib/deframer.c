@@ -7,16 +7,12 @@ void deframer_init(struct deframer *d, const struct accept_rules *rules) {
         *d = (struct deframer){.rules = *rules};
 }
 
-/* Empties the window: of bytes that became a frame, or that never will. */
-static void empty(struct deframer *d) {
+void deframer_reset(struct deframer *d) {
+        d->skipped_bytes += d->unclaimed;
         d->start = 0;
         d->fill = 0;
+        d->unclaimed = 0;
         d->sum = 0;
-}
-
-void deframer_reset(struct deframer *d) {
-        d->skipped_bytes += d->fill;
-        empty(d);
 }
 
 static uint8_t window_byte(const struct deframer *d, unsigned offset) {
@@ -64,29 +60,34 @@ static enum deframer_event judge(struct deframer *d, struct frame *ret_frame, ui
                 return DEFRAMER_BAD_SUM;
 
         d->frames++;
-        empty(d);
+        d->shared_bytes += FRAME_SIZE - d->unclaimed;
+        d->unclaimed = 0;
         return DEFRAMER_FRAME;
+}
+
+static void slide(struct deframer *d, uint8_t byte) {
+        d->bytes++;
+        if (d->unclaimed < FRAME_SIZE)
+                d->unclaimed++;
+        else
+                d->skipped_bytes++; /* the oldest, which leaves the window now */
+
+        if (d->fill < FRAME_SIZE) {
+                d->window[d->fill++] = byte; /* start is 0 until the window is full */
+                d->sum = (uint8_t)(d->sum + byte);
+                return;
+        }
+        d->sum = (uint8_t)(d->sum - d->window[d->start] + byte);
+        d->window[d->start] = byte;
+        d->start = (uint8_t)(d->start + 1 < FRAME_SIZE ? d->start + 1 : 0);
 }
 
 enum deframer_event deframer_push(struct deframer *d, uint8_t byte, struct frame *ret_frame,
                                   uint8_t ret_bytes[FRAME_SIZE]) {
-        d->bytes++;
-
-        if (d->fill < FRAME_SIZE) {
-                /* Emptying puts start back to 0, so a filling window is not wrapped. */
-                d->window[d->fill++] = byte;
-                d->sum = (uint8_t)(d->sum + byte);
-                if (d->fill < FRAME_SIZE)
-                        return DEFRAMER_NOTHING;
-        } else {
-                d->sum = (uint8_t)(d->sum - d->window[d->start] + byte);
-                d->window[d->start] = byte;
-                d->start = (uint8_t)(d->start + 1 < FRAME_SIZE ? d->start + 1 : 0);
-                d->skipped_bytes++;
-        }
+        slide(d, byte);
 
         /* Cheapest refusal first. The running sum includes the checksum byte, which is the newest one. */
-        if ((uint8_t)(d->sum - byte) != byte || !signs_hold(d))
+        if (d->fill < FRAME_SIZE || (uint8_t)(d->sum - byte) != byte || !signs_hold(d))
                 return DEFRAMER_NOTHING;
         return judge(d, ret_frame, ret_bytes);
 }

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Finds frames in a byte stream by their content (B1): a 58-byte window slides until a frame is accepted; an
- * accepted frame's bytes are consumed. Bytes only, no time, so the result cannot depend on how reads were
- * chunked. Knows nothing of what a frame means. */
+/* Finds frames in a byte stream by their content (B1): a 58-byte window slides over the bytes, and whatever frame in
+ * it is accepted comes out. Bytes only, no time, so the result cannot depend on how reads were chunked. Knows
+ * nothing of what a frame means.
+ *
+ * The window goes on sliding after an accepted frame too: a frame cut short, whose missing end happens to be made
+ * up by the beginning of the next one (1 in 256 of those that lost a part nobody checks), must not swallow that next
+ * one. So every true frame comes out, whatever came before it. */
 
 #include "accept.h"
 
@@ -17,8 +21,12 @@ struct deframer {
         struct accept_rules rules;
         uint8_t window[FRAME_SIZE]; /* ring */
         uint8_t start, fill;
-        uint8_t sum; /* running sum of all bytes in the window */
-        uint64_t bytes, frames, skipped_bytes; /* bytes = 58 * frames + skipped_bytes + fill */
+        uint8_t unclaimed; /* the newest bytes of the window that belong to no frame yet */
+        uint8_t sum;       /* running sum of all bytes in the window */
+        /* bytes = 58 * frames - shared_bytes + skipped_bytes + unclaimed */
+        uint64_t bytes, frames;
+        uint64_t skipped_bytes; /* belong to no frame, for certain */
+        uint64_t shared_bytes;  /* belong to two accepted frames: one of them was none (0 on a sound line) */
         uint64_t refused[_ACCEPT_MAX]; /* windows with a good checksum and good signs that were refused, by verdict */
 };
 
