@@ -102,7 +102,8 @@ static void note_faulty_board(struct link *l, enum link_cause cause, const struc
                 l->faulty_board = 0;
 }
 
-static enum link_verdict take_error(struct link *l, usec_t now, enum link_cause cause, const struct frame *f) {
+static enum link_verdict take_error(struct link *l, usec_t now, enum link_cause cause,
+                                    const struct frame *f) {
         break_runs(l);
         if (l->known_cells == 0 && cause == LINK_CAUSE_COUNT && f->count >= CELLS_MIN)
                 l->learn_count = f->count;
@@ -179,7 +180,8 @@ void link_init(struct link *l, usec_t now, enum link_tap tap, uint8_t known_cell
         };
 }
 
-enum link_verdict link_frame(struct link *l, usec_t now, const struct frame *frame, const uint8_t bytes[FRAME_SIZE]) {
+enum link_verdict link_frame(struct link *l, usec_t now, const struct frame *frame,
+                             const uint8_t bytes[FRAME_SIZE]) {
         /* Silence before this frame counts even if no tick fell into it. */
         link_tick(l, now);
         follow_period(l, now);
@@ -245,22 +247,28 @@ usec_t link_deadline(const struct link *l) {
 /* The broken place, by the number of the board behind which nothing is heard (B14). */
 static void place_after(const struct link *l, int board, char *text, size_t size) {
         if (board > 1)
-                snprintf(text, size, "chain broken: board %d, or the link from it to board %d", board, board + 1);
+                snprintf(text, size, "chain broken: board %d, or the link from it to board %d", board,
+                         board + 1);
         else if (l->tap == TAP_IN)
-                snprintf(text, size, "chain broken: the IN board's output (board 1), or the link from it to board 2");
+                snprintf(text, size,
+                         "chain broken: the IN board's output (board 1), or the link from it to board 2");
         else
-                snprintf(text, size, "no data from the IN board: check its supply and the link from it to board 2");
+                snprintf(text, size,
+                         "no data from the IN board: check its supply and the link from it to board 2");
 }
 
 static void place_no_return(const struct link *l, char *text, size_t size) {
         uint8_t n = expected_cells(l);
 
         if (l->tap == TAP_LAST)
-                snprintf(text, size, "the IN board hears no ring return: is `tap: last` right in the config?");
+                snprintf(text, size,
+                         "the IN board hears no ring return: is `tap: last` right in the config?");
         else if (n > 0)
-                snprintf(text, size, "chain broken: the last board (%d), or the ring return from it to the IN board", n);
+                snprintf(text, size,
+                         "chain broken: the last board (%d), or the ring return from it to the IN board", n);
         else
-                snprintf(text, size, "chain broken: the last board, or the ring return from it to the IN board");
+                snprintf(text, size,
+                         "chain broken: the last board, or the ring return from it to the IN board");
 }
 
 static void place_chain(const struct link *l, char *text, size_t size) {
@@ -274,28 +282,36 @@ static void place_chain(const struct link *l, char *text, size_t size) {
         else if (f->count < n)
                 place_after(l, n - f->count, text, size);
         else if (n == 0)
-                snprintf(text, size, "chain broken: only the last %d boards are heard (`cells:` in the config would name "
-                         "the place)", f->count);
+                snprintf(text, size,
+                         "chain broken: only the last %d boards are heard (give `cells:` to learn the place)",
+                         f->count);
         else
-                snprintf(text, size, "%d cells are heard, %d are expected, and a board reports a fault: check the chain",
+                snprintf(text, size,
+                         "%d cells are heard, %d are expected, and a board reports a fault: check the chain",
                          f->count, n);
 }
 
 static void place_board(const struct link *l, char *text, size_t size) {
         if (l->faulty_board > 0)
-                snprintf(text, size, "board %d cannot measure its cell: check its wires to the cell, or replace it",
+                snprintf(text, size,
+                         "board %d cannot measure its cell: check its wires to the cell, or replace it",
                          l->faulty_board);
         else
-                snprintf(text, size, "all %d boards are heard, but one reports a fault: it cannot measure its cell, or its "
-                         "bypass is faulty", l->error_frame.count);
+                snprintf(text, size,
+                         "all %d boards are heard, but one reports a fault: it cannot measure its cell, or its "
+                         "bypass is faulty",
+                         l->error_frame.count);
 }
 
 static void place_count(const struct link *l, char *text, size_t size) {
         if (l->known_cells > 0)
-                snprintf(text, size, "%d cells are heard, %d are expected: check the chain, or `smartbmsctl cells accept`",
+                snprintf(text, size,
+                         "%d cells are heard, %d are expected: check the chain, or "
+                         "`smartbmsctl cells accept`",
                          l->error_frame.count, l->known_cells);
         else
-                snprintf(text, size, "the number of cells heard changes (now %d): check the chain", l->error_frame.count);
+                snprintf(text, size, "the number of cells heard changes (now %d): check the chain",
+                         l->error_frame.count);
 }
 
 static void place_no_reading(const struct link *l, char *text, size_t size) {
@@ -307,9 +323,11 @@ static void place_no_reading(const struct link *l, char *text, size_t size) {
 
 static void place_silence(const struct link *l, char *text, size_t size) {
         if (l->tap == TAP_IN)
-                snprintf(text, size, "no data from the IN board: check its supply and the cable to its extended data output");
+                snprintf(text, size,
+                         "no data from the IN board: check its supply and its extended data output's cable");
         else
-                snprintf(text, size, "no data from the last board: check its supply and the cable to its output");
+                snprintf(text, size,
+                         "no data from the last board: check its supply and the cable to its output");
 }
 
 static void place_dead(const struct link *l, char *text, size_t size) {
@@ -319,37 +337,35 @@ static void place_dead(const struct link *l, char *text, size_t size) {
                  f->lowest_voltage_cell, (unsigned) (f->lowest_mv / 1000), (unsigned) (f->lowest_mv % 1000));
 }
 
-void link_place(const struct link *l, char *ret_text, size_t size) {
-        switch (l->cause) {
-        case LINK_CAUSE_SILENCE:
-                place_silence(l, ret_text, size);
-                return;
-        case LINK_CAUSE_IDENTICAL:
-                snprintf(ret_text, size, "the same message has come for over 10 s: the IN board is stuck, or its data is "
-                         "being replayed");
-                return;
-        case LINK_CAUSE_CHAIN:
-                place_chain(l, ret_text, size);
-                return;
-        case LINK_CAUSE_BOARD:
-                place_board(l, ret_text, size);
-                return;
-        case LINK_CAUSE_COUNT:
-                place_count(l, ret_text, size);
-                return;
-        case LINK_CAUSE_CELL_DEAD:
-                place_dead(l, ret_text, size);
-                return;
-        case LINK_CAUSE_NO_READING:
-                place_no_reading(l, ret_text, size);
-                return;
-        case LINK_CAUSE_PORT:
-                snprintf(ret_text, size, "the serial port is gone: is the adapter plugged in?");
-                return;
-        case LINK_CAUSE_NONE:
-        case _LINK_CAUSE_MAX:
-                break;
-        }
+static void place_identical(const struct link *l, char *text, size_t size) {
+        (void) l;
+        snprintf(text, size,
+                 "the same message has come for 10 s: the IN board is stuck, or its data is being replayed");
+}
+
+static void place_port(const struct link *l, char *text, size_t size) {
+        (void) l;
+        snprintf(text, size, "the serial port is gone: is the adapter plugged in?");
+}
+
+static void place_none(const struct link *l, char *text, size_t size) {
+        (void) l;
         if (size > 0)
-                ret_text[0] = '\0';
+                text[0] = '\0';
+}
+
+void link_place(const struct link *l, char *ret_text, size_t size) {
+        static void (*const places[_LINK_CAUSE_MAX])(const struct link *l, char *text, size_t size) = {
+                [LINK_CAUSE_NONE] = place_none,
+                [LINK_CAUSE_SILENCE] = place_silence,
+                [LINK_CAUSE_IDENTICAL] = place_identical,
+                [LINK_CAUSE_CHAIN] = place_chain,
+                [LINK_CAUSE_BOARD] = place_board,
+                [LINK_CAUSE_COUNT] = place_count,
+                [LINK_CAUSE_CELL_DEAD] = place_dead,
+                [LINK_CAUSE_NO_READING] = place_no_reading,
+                [LINK_CAUSE_PORT] = place_port,
+        };
+
+        places[l->cause](l, ret_text, size);
 }
