@@ -1,0 +1,772 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The link's states in time (B10, B11, B13, B15, B17). The places in words: test-link-place.c. */
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include "link.h"
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define MS USEC_PER_MSEC
+#define S USEC_PER_SEC
+#define T0 (1000 * S) /* when each test's daemon starts */
+
+/* A chain seen from the gateway: makes frames whose byte 24 advances, and hands them to the link. */
+struct chain {
+        struct link link;
+        usec_t now;
+        uint8_t rotation;
+};
+
+static struct frame good_frame(uint8_t count) {
+        return (struct frame){
+                .pack_mv = 3300u * count,
+                .in = {.known = true, .ma = 1000},
+                .sum = {.known = true, .ma = 1000},
+                .lowest_mv = 3300,
+                .highest_mv = 3300,
+                .lowest_decic = 200,
+                .highest_decic = 200,
+                .lowest_voltage_cell = 1,
+                .highest_voltage_cell = 1,
+                .lowest_temperature_cell = 1,
+                .highest_temperature_cell = 1,
+                .count = count,
+                .v_bypass_mv = 3400,
+                .lowest_temperature_known = true,
+                .highest_temperature_known = true,
+                .detail_temperature_known = true,
+        };
+}
+
+static struct frame cut_frame(uint8_t count) {
+        struct frame f = good_frame(count);
+        f.status = FRAME_STATUS_COMMUNICATION_ERROR;
+        return f;
+}
+
+static enum link_verdict send(struct chain *c, struct frame f) {
+        uint8_t bytes[FRAME_SIZE];
+
+        frame_encode(&f, TEMPERATURE_SHEET, bytes);
+        return link_frame(&c->link, c->now, &f, bytes);
+}
+
+/* The same, with the next cell's detail. */
+static enum link_verdict send_next(struct chain *c, struct frame f) {
+        c->rotation = (uint8_t) (c->rotation % 16 + 1);
+        f.detail_cell = c->rotation;
+        f.detail_mv = 3300;
+        return send(c, f);
+}
+
+static void send_good(struct chain *c, unsigned n, usec_t interval, uint8_t count) {
+        for (unsigned i = 0; i < n; i++) {
+                c->now += interval;
+                assert_int_equal(send_next(c, good_frame(count)), LINK_FRAME_GOOD);
+        }
+}
+
+static void start(struct chain *c, uint8_t known, unsigned trip_frames) {
+        *c = (struct chain){.now = T0};
+        link_init(&c->link, T0, TAP_IN, known, false, trip_frames);
+}
+
+/* Live with N = 16 at this period; now is the time of the newest frame. */
+static void start_live(struct chain *c, usec_t period, unsigned trip_frames) {
+        start(c, 16, trip_frames);
+        send_good(c, period == 500 * MS ? 12 : 4, period, 16);
+        assert_int_equal(c->link.state, LINK_LIVE);
+        assert_int_equal(c->link.period, period);
+}
+
+static void tick_at(struct chain *c, usec_t t) {
+        c->now = t;
+        link_tick(&c->link, t);
+}
+
+static void expect(const struct chain *c, enum link_state state, enum link_cause cause) {
+        assert_int_equal(c->link.state, state);
+        assert_int_equal(c->link.cause, cause);
+}
+
+/* B10 */
+
+static void test_three_frames_to_live(void **state) {
+        struct chain c;
+
+        (void) state;
+        start(&c, 16, 2);
+        expect(&c, LINK_STARTING, LINK_CAUSE_NONE);
+        send_good(&c, 2, S, 16);
+        expect(&c, LINK_STARTING, LINK_CAUSE_NONE);
+        send_good(&c, 1, S, 16);
+        expect(&c, LINK_LIVE, LINK_CAUSE_NONE);
+        assert_false(c.link.warning);
+}
+
+static void test_error_frame_restarts_the_run(void **state) {
+        struct chain c;
+
+        (void) state;
+        start(&c, 16, 2);
+        send_good(&c, 2, S, 16);
+        c.now += S;
+        assert_int_equal(send_next(&c, cut_frame(4)), LINK_FRAME_ERROR);
+        send_good(&c, 2, S, 16);
+        assert_int_equal(c.link.state, LINK_STARTING);
+        assert_true(c.link.warning);
+        send_good(&c, 1, S, 16);
+        expect(&c, LINK_LIVE, LINK_CAUSE_NONE);
+        assert_false(c.link.warning);
+}
+
+static void test_silence_boundary(void **state) {
+        static const struct {
+                usec_t period, limit;
+        } rows[] = {
+                {1000 * MS, 3500 * MS},
+                {500 * MS, 1750 * MS},
+        };
+        struct chain c;
+
+        (void) state;
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+                for (int d = -1; d <= 1; d++) {
+                        start_live(&c, rows[i].period, 2);
+                        usec_t last = c.now;
+                        assert_int_equal(link_deadline(&c.link), last + rows[i].limit);
+                        tick_at(&c, last + rows[i].limit + (usec_t) d);
+                        if (d < 0) {
+                                expect(&c, LINK_LIVE, LINK_CAUSE_NONE);
+                                continue;
+                        }
+                        expect(&c, LINK_STALE, LINK_CAUSE_SILENCE);
+                        assert_int_equal(link_deadline(&c.link), USEC_INFINITY);
+
+                        /* and back by itself, after three frames */
+                        send_good(&c, 2, rows[i].period, 16);
+                        assert_int_equal(c.link.state, LINK_STALE);
+                        send_good(&c, 1, rows[i].period, 16);
+                        expect(&c, LINK_LIVE, LINK_CAUSE_NONE);
+                }
+}
+
+/* A frame that ends a silence does not hide it, whether or not a tick fell into it. */
+static void test_silence_without_tick(void **state) {
+        struct chain c;
+
+        (void) state;
+        for (int d = -1; d <= 1; d++) {
+                start_live(&c, S, 2);
+                send_good(&c, 1, 3500 * MS + (usec_t) d, 16);
+                assert_int_equal(c.link.state, d < 0 ? LINK_LIVE : LINK_STALE);
+        }
+}
+
+static void test_silence_breaks_the_run_to_live(void **state) {
+        struct chain c;
+
+        (void) state;
+        for (int d = -1; d <= 1; d++) {
+                start_live(&c, S, 2);
+                tick_at(&c, c.now + 5 * S);
+                send_good(&c, 2, S, 16);
+                send_good(&c, 1, 3500 * MS + (usec_t) d, 16);
+                assert_int_equal(c.link.state, d < 0 ? LINK_LIVE : LINK_STALE);
+        }
+}
+
+static void test_silence_from_the_start(void **state) {
+        struct chain c;
+
+        (void) state;
+        for (int d = -1; d <= 1; d++) {
+                start(&c, 16, 2);
+                assert_int_equal(link_deadline(&c.link), T0 + 3500 * MS);
+                tick_at(&c, T0 + 3500 * MS + (usec_t) d);
+                if (d < 0)
+                        expect(&c, LINK_STARTING, LINK_CAUSE_NONE);
+                else
+                        expect(&c, LINK_STALE, LINK_CAUSE_SILENCE);
+        }
+}
+
+static void test_period_to_fast(void **state) {
+        struct chain c;
+
+        (void) state;
+        for (int d = -1; d <= 1; d++) {
+                usec_t interval = 750 * MS + (usec_t) d;
+                start(&c, 16, 2);
+                send_good(&c, 1, S, 16); /* the first frame ends no interval */
+                send_good(&c, 9, interval, 16);
+                assert_int_equal(c.link.period, S);
+                send_good(&c, 1, interval, 16);
+                assert_int_equal(c.link.period, d < 0 ? 500 * MS : S);
+        }
+}
+
+static void test_period_to_slow(void **state) {
+        struct chain c;
+
+        (void) state;
+        for (int d = -1; d <= 1; d++) {
+                usec_t interval = 750 * MS + (usec_t) d;
+                start_live(&c, 500 * MS, 2);
+                send_good(&c, 2, interval, 16);
+                assert_int_equal(c.link.period, 500 * MS);
+                send_good(&c, 1, interval, 16);
+                assert_int_equal(c.link.period, d > 0 ? S : 500 * MS);
+        }
+}
+
+static void test_period_needs_a_row(void **state) {
+        struct chain c;
+
+        (void) state;
+        start(&c, 16, 2);
+        send_good(&c, 10, 500 * MS, 16); /* nine intervals */
+        send_good(&c, 1, S, 16);
+        send_good(&c, 9, 500 * MS, 16);
+        assert_int_equal(c.link.period, S);
+        send_good(&c, 1, 500 * MS, 16);
+        assert_int_equal(c.link.period, 500 * MS);
+
+        /* single lost messages do not slow it down */
+        for (int i = 0; i < 10; i++) {
+                send_good(&c, 2, S, 16);
+                send_good(&c, 1, 500 * MS, 16);
+        }
+        assert_int_equal(c.link.period, 500 * MS);
+}
+
+static void test_error_frames_have_a_period_too(void **state) {
+        struct chain c;
+
+        (void) state;
+        start(&c, 16, 2);
+        for (int i = 0; i < 11; i++) {
+                c.now += 500 * MS;
+                send_next(&c, cut_frame(7));
+        }
+        assert_int_equal(c.link.period, 500 * MS);
+        assert_int_equal(link_deadline(&c.link), c.now + 1750 * MS);
+}
+
+/* USB adapters batch: two frames, one read, one timestamp. */
+static void test_batches(void **state) {
+        struct chain c;
+
+        (void) state;
+        start(&c, 16, 2);
+        for (int i = 0; i < 30; i++) {
+                send_good(&c, 1, 2 * S, 16);
+                send_good(&c, 1, 0, 16);
+                assert_int_equal(c.link.period, S);
+                assert_int_equal(c.link.state, i < 1 ? LINK_STARTING : LINK_LIVE);
+        }
+        /* a batch of two E frames is two frames (design 12: from the first such frame) */
+        c.now += 2 * S;
+        send_next(&c, cut_frame(7));
+        assert_int_equal(c.link.state, LINK_LIVE);
+        send_next(&c, cut_frame(7));
+        expect(&c, LINK_ERROR, LINK_CAUSE_CHAIN);
+}
+
+/* B13 */
+
+static void test_error_by_trip_frames(void **state) {
+        struct chain c;
+
+        (void) state;
+        for (unsigned trip = 1; trip <= 3; trip++) {
+                start_live(&c, S, trip);
+                for (unsigned i = 1; i <= trip; i++) {
+                        c.now += S;
+                        assert_int_equal(send_next(&c, cut_frame(11)), LINK_FRAME_ERROR);
+                        assert_true(c.link.warning);
+                        assert_int_equal(c.link.cause, LINK_CAUSE_CHAIN);
+                        assert_int_equal(c.link.state, i < trip ? LINK_LIVE : LINK_ERROR);
+                }
+                send_good(&c, 2, S, 16);
+                assert_int_equal(c.link.state, LINK_ERROR);
+                assert_true(c.link.warning);
+                send_good(&c, 1, S, 16);
+                expect(&c, LINK_LIVE, LINK_CAUSE_NONE);
+                assert_false(c.link.warning);
+        }
+}
+
+static void test_good_frame_cancels_an_error_run(void **state) {
+        struct chain c;
+
+        (void) state;
+        start_live(&c, S, 2);
+        for (int i = 0; i < 10; i++) {
+                c.now += S;
+                send_next(&c, cut_frame(11));
+                send_good(&c, 1, S, 16);
+                assert_int_equal(c.link.state, LINK_LIVE);
+                assert_true(c.link.warning);
+        }
+        send_good(&c, 1, S, 16);
+        assert_true(c.link.warning);
+        send_good(&c, 1, S, 16);
+        assert_false(c.link.warning);
+        expect(&c, LINK_LIVE, LINK_CAUSE_NONE);
+}
+
+/* One E frame and then nothing: E 3.5 periods after the last error-free frame, silence 3.5 after the E frame. */
+static void test_single_error_then_silence(void **state) {
+        struct chain c;
+
+        (void) state;
+        for (int d = -1; d <= 1; d++) {
+                start_live(&c, S, 2);
+                usec_t last_good = c.now;
+                c.now += 1200 * MS;
+                send_next(&c, cut_frame(11));
+                usec_t last = c.now;
+
+                assert_int_equal(link_deadline(&c.link), last_good + 3500 * MS);
+                tick_at(&c, last_good + 3500 * MS + (usec_t) d);
+                expect(&c, d < 0 ? LINK_LIVE : LINK_ERROR, LINK_CAUSE_CHAIN);
+
+                tick_at(&c, last_good + 3500 * MS + 1);
+                assert_int_equal(link_deadline(&c.link), last + 3500 * MS);
+                tick_at(&c, last + 3500 * MS + (usec_t) d);
+                expect(&c, d < 0 ? LINK_ERROR : LINK_STALE, d < 0 ? LINK_CAUSE_CHAIN : LINK_CAUSE_SILENCE);
+        }
+}
+
+/* chain.md R10: orphans come every 1.5 cycles, the first 2.5 cycles after the last message. Design 12: both open
+ * within 3.6 s of the last error-free frame (1.9 s when fast). */
+static void test_cut_chain(void **state) {
+        static const usec_t periods[] = {1000 * MS, 500 * MS};
+        struct chain c;
+
+        (void) state;
+        for (size_t i = 0; i < ARRAY_SIZE(periods); i++) {
+                start_live(&c, periods[i], 3);
+                usec_t last_good = c.now;
+                c.now += periods[i] * 5 / 2;
+                send_next(&c, cut_frame(5));
+                assert_int_equal(c.link.state, LINK_LIVE);
+                tick_at(&c, last_good + periods[i] * 7 / 2);
+                expect(&c, LINK_ERROR, LINK_CAUSE_CHAIN);
+
+                for (int k = 0; k < 20; k++) {
+                        c.now += periods[i] * 3 / 2;
+                        send_next(&c, cut_frame(5));
+                        link_tick(&c.link, c.now + periods[i]);
+                        expect(&c, LINK_ERROR, LINK_CAUSE_CHAIN);
+                }
+        }
+}
+
+static void test_error_after_silence(void **state) {
+        struct chain c;
+
+        (void) state;
+        start_live(&c, S, 3);
+        tick_at(&c, c.now + 10 * S);
+        expect(&c, LINK_STALE, LINK_CAUSE_SILENCE);
+        send_next(&c, cut_frame(5)); /* the last error-free frame is long ago */
+        expect(&c, LINK_ERROR, LINK_CAUSE_CHAIN);
+}
+
+static void test_causes(void **state) {
+        struct frame f;
+        struct chain c;
+
+        (void) state;
+        static const struct {
+                const char *what;
+                uint8_t status, count;
+                uint32_t lowest, highest;
+                bool lowest_t, highest_t;
+                uint8_t key_byte;
+                enum link_cause cause;
+        } rows[] = {
+                {"good", 0, 16, 3300, 3310, true, true, 0, LINK_CAUSE_NONE},
+                {"bits 0, 1, 3..7 are no error", 0xFB, 16, 3300, 3310, true, true, 0, LINK_CAUSE_NONE},
+                {"bit 2, full count", 4, 16, 3300, 3310, true, true, 0, LINK_CAUSE_BOARD},
+                {"bit 2, one less", 4, 15, 3300, 3310, true, true, 0, LINK_CAUSE_CHAIN},
+                {"bit 2, one more", 4, 17, 3300, 3310, true, true, 0, LINK_CAUSE_CHAIN},
+                {"bit 2, nothing", 4, 0, 3300, 3310, true, true, 0, LINK_CAUSE_CHAIN},
+                {"an orphan is always the chain", 4, 16, 3300, 3310, true, true, 129 + 25, LINK_CAUSE_CHAIN},
+                {"one less", 0, 15, 3300, 3310, true, true, 0, LINK_CAUSE_COUNT},
+                {"one more", 0, 17, 3300, 3310, true, true, 0, LINK_CAUSE_COUNT},
+                {"B17: 1.005 V", 0, 16, 1005, 3310, true, true, 0, LINK_CAUSE_NONE},
+                {"B17: 1.000 V", 0, 16, 1000, 3310, true, true, 0, LINK_CAUSE_NONE},
+                {"B17: 0.995 V", 0, 16, 995, 3310, true, true, 0, LINK_CAUSE_CELL_DEAD},
+                {"B17: 0.005 V", 0, 16, 5, 3310, true, true, 0, LINK_CAUSE_CELL_DEAD},
+                {"lowest unknown", 0, 16, 0, 3310, true, true, 0, LINK_CAUSE_NO_READING},
+                {"no voltage", 0, 16, 0, 0, true, true, 0, LINK_CAUSE_NO_READING},
+                {"lowest temperature unknown", 0, 16, 3300, 3310, false, true, 0, LINK_CAUSE_NO_READING},
+                {"highest temperature unknown", 0, 16, 3300, 3310, true, false, 0, LINK_CAUSE_NO_READING},
+        };
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                start_live(&c, S, 2);
+                f = good_frame(rows[i].count);
+                f.status = rows[i].status;
+                f.lowest_mv = rows[i].lowest;
+                f.highest_mv = rows[i].highest;
+                f.lowest_temperature_known = rows[i].lowest_t;
+                f.highest_temperature_known = rows[i].highest_t;
+                f.key_byte = rows[i].key_byte;
+                c.now += S;
+                enum link_verdict v = send_next(&c, f);
+                if (v != (rows[i].cause ? LINK_FRAME_ERROR : LINK_FRAME_GOOD) || c.link.cause != rows[i].cause)
+                        fail_msg("%s: verdict %d, cause %d", rows[i].what, v, c.link.cause);
+                assert_int_equal(c.link.warning, rows[i].cause != LINK_CAUSE_NONE);
+        }
+}
+
+static void test_newest_cause(void **state) {
+        struct frame dead = good_frame(16);
+        struct chain c;
+
+        (void) state;
+        dead.lowest_mv = 500;
+        start_live(&c, S, 1);
+        c.now += S;
+        send_next(&c, cut_frame(9));
+        expect(&c, LINK_ERROR, LINK_CAUSE_CHAIN);
+        c.now += S;
+        send_next(&c, dead);
+        expect(&c, LINK_ERROR, LINK_CAUSE_CELL_DEAD);
+}
+
+static void test_errors_alone_never_live(void **state) {
+        struct chain c;
+
+        (void) state;
+        start(&c, 16, 2);
+        for (int i = 0; i < 100; i++) {
+                c.now += S;
+                send_next(&c, cut_frame((uint8_t) (i % 17)));
+                assert_int_equal(c.link.state, i < 1 ? LINK_STARTING : LINK_ERROR);
+        }
+}
+
+/* B11 */
+
+static void test_identical(void **state) {
+        struct chain c;
+        struct frame f = good_frame(16);
+
+        (void) state;
+        f.detail_cell = 9;
+        f.detail_mv = 3300;
+        for (int d = -1; d <= 1; d++) {
+                start_live(&c, S, 2);
+                c.now += S;
+                usec_t first = c.now;
+                send(&c, f);
+                for (int i = 1; i < 10; i++) {
+                        c.now += S;
+                        assert_int_equal(send(&c, f), LINK_FRAME_GOOD);
+                }
+                expect(&c, LINK_LIVE, LINK_CAUSE_NONE);
+                assert_int_equal(link_deadline(&c.link), first + 10 * S);
+
+                c.now = first + 10 * S + (usec_t) d;
+                assert_int_equal(send(&c, f), d < 0 ? LINK_FRAME_GOOD : LINK_FRAME_ERROR);
+                if (d < 0)
+                        expect(&c, LINK_LIVE, LINK_CAUSE_NONE);
+                else
+                        expect(&c, LINK_STALE, LINK_CAUSE_IDENTICAL);
+                assert_false(c.link.warning); /* stale, but no E */
+        }
+}
+
+static void test_identical_by_tick(void **state) {
+        struct chain c;
+
+        (void) state;
+        for (int d = -1; d <= 1; d++) {
+                start_live(&c, S, 2);
+                c.now += S;
+                usec_t first = c.now;
+                for (int i = 0; i < 10; i++, c.now = first + (usec_t) i * 1100 * MS)
+                        send(&c, good_frame(16));
+                c.now -= 1100 * MS;
+                assert_true(c.now < first + 10 * S);
+                tick_at(&c, first + 10 * S + (usec_t) d);
+                assert_int_equal(c.link.state, d < 0 ? LINK_LIVE : LINK_STALE);
+        }
+}
+
+static void start_identical(struct chain *c) {
+        start_live(c, S, 2);
+        for (int i = 0; i < 12; i++) {
+                c->now += S;
+                send(c, good_frame(16));
+        }
+        expect(c, LINK_STALE, LINK_CAUSE_IDENTICAL);
+}
+
+static void test_identical_recovers_by_difference(void **state) {
+        struct chain c;
+
+        (void) state;
+        start_identical(&c);
+        for (int i = 0; i < 100; i++) {
+                c.now += S;
+                assert_int_equal(send(&c, good_frame(16)), LINK_FRAME_ERROR);
+                expect(&c, LINK_STALE, LINK_CAUSE_IDENTICAL);
+        }
+        send_good(&c, 2, S, 16);
+        assert_int_equal(c.link.state, LINK_STALE);
+        send_good(&c, 1, S, 16);
+        expect(&c, LINK_LIVE, LINK_CAUSE_NONE);
+}
+
+static void test_identical_then_others(void **state) {
+        struct chain c;
+
+        (void) state;
+        start_identical(&c); /* then silence */
+        tick_at(&c, c.now + 3500 * MS);
+        expect(&c, LINK_STALE, LINK_CAUSE_SILENCE);
+
+        start_identical(&c); /* then E: repeated frames were error-free, so it takes trip_frames */
+        c.now += S;
+        send_next(&c, cut_frame(3));
+        expect(&c, LINK_STALE, LINK_CAUSE_CHAIN);
+        c.now += S;
+        send_next(&c, cut_frame(3));
+        expect(&c, LINK_ERROR, LINK_CAUSE_CHAIN);
+}
+
+/* Byte 24 alone makes a difference; so does any frame in between; and what lies before a silence is not "for 10 s". */
+static void test_not_identical(void **state) {
+        struct chain c;
+        struct frame f = good_frame(16);
+
+        (void) state;
+        start_live(&c, S, 2);
+        for (int i = 0; i < 60; i++) {
+                f.detail_cell = (uint8_t) (i / 9 % 16 + 1); /* nine times each */
+                c.now += S;
+                assert_int_equal(send(&c, f), LINK_FRAME_GOOD);
+                assert_int_equal(c.link.state, LINK_LIVE);
+        }
+
+        start_live(&c, S, 2);
+        f = good_frame(16);
+        send(&c, f);
+        tick_at(&c, c.now + 20 * S);
+        for (int i = 0; i < 3; i++, c.now += S)
+                assert_int_equal(send(&c, f), LINK_FRAME_GOOD);
+        expect(&c, LINK_LIVE, LINK_CAUSE_NONE);
+}
+
+/* B15 */
+
+static void test_learning(void **state) {
+        static const uint8_t counts[] = {2, 5, 33, 97, 205, 255};
+        struct chain c;
+
+        (void) state;
+        for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
+                for (int d = -1; d <= 1; d++) {
+                        start(&c, 0, 2);
+                        send_good(&c, 60, S, counts[i]); /* the first begins the 60 s, the last is at 59 s */
+                        assert_int_equal(c.link.known_cells, 0);
+                        assert_int_equal(c.link.state, LINK_LIVE);
+                        send_good(&c, 1, S + (usec_t) d, counts[i]);
+                        assert_int_equal(c.link.known_cells, d < 0 ? 0 : counts[i]);
+                }
+}
+
+static void test_learning_restarts(void **state) {
+        struct chain c;
+
+        (void) state;
+        start(&c, 0, 3);
+        send_good(&c, 50, S, 16);
+        c.now += S;
+        assert_int_equal(send_next(&c, good_frame(17)), LINK_FRAME_ERROR);
+        assert_int_equal(c.link.cause, LINK_CAUSE_COUNT);
+        send_good(&c, 60, S, 17);
+        assert_int_equal(c.link.known_cells, 0);
+        send_good(&c, 1, S, 17);
+        assert_int_equal(c.link.known_cells, 17);
+
+        start(&c, 0, 3); /* E of another kind: the same count goes on, its 60 s do not */
+        send_good(&c, 50, S, 16);
+        c.now += S;
+        send_next(&c, cut_frame(3));
+        send_good(&c, 60, S, 16);
+        assert_int_equal(c.link.known_cells, 0);
+        send_good(&c, 1, S, 16);
+        assert_int_equal(c.link.known_cells, 16);
+
+        start(&c, 0, 3); /* a minute of silence teaches nothing */
+        send_good(&c, 2, S, 16);
+        send_good(&c, 1, 100 * S, 16);
+        assert_int_equal(c.link.known_cells, 0);
+}
+
+static void test_learning_ignores_flagged_counts(void **state) {
+        struct chain c;
+
+        (void) state;
+        start(&c, 0, 2);
+        for (int i = 0; i < 100; i++) {
+                c.now += S;
+                assert_int_equal(send_next(&c, cut_frame(7)), LINK_FRAME_ERROR);
+        }
+        assert_int_equal(c.link.known_cells, 0);
+        assert_int_equal(c.link.learn_count, 0);
+        send_good(&c, 3, S, 16);
+        expect(&c, LINK_LIVE, LINK_CAUSE_NONE);
+}
+
+static void test_known_count_is_not_unlearned(void **state) {
+        struct chain c;
+
+        (void) state;
+        for (int config = 0; config <= 1; config++) {
+                start(&c, 0, 2);
+                link_init(&c.link, T0, TAP_IN, 16, config, 2);
+                for (int i = 0; i < 200; i++) {
+                        c.now += S;
+                        assert_int_equal(send_next(&c, good_frame(15)), LINK_FRAME_ERROR);
+                }
+                assert_int_equal(c.link.known_cells, 16);
+                expect(&c, LINK_ERROR, LINK_CAUSE_COUNT);
+                send_good(&c, 3, S, 16); /* "until it returns" */
+                expect(&c, LINK_LIVE, LINK_CAUSE_NONE);
+        }
+}
+
+static void test_accept(void **state) {
+        struct chain c;
+
+        (void) state;
+        for (int config = 0; config <= 1; config++)
+                for (int d = -1; d <= 1; d++) {
+                        start(&c, 0, 2);
+                        link_init(&c.link, T0, TAP_IN, 16, config, 2);
+                        send_good(&c, 5, S, 16);
+                        assert_int_equal(link_accept_cells(&c.link, c.now), -ENODATA);
+                        c.now += S;
+                        send_next(&c, good_frame(17));
+                        int r = link_accept_cells(&c.link, c.now + 10 * S + (usec_t) d);
+                        assert_int_equal(r, d <= 0 ? 0 : -ENODATA);
+                        assert_int_equal(c.link.known_cells, d <= 0 ? 17 : 16);
+                        if (d > 0)
+                                continue;
+                        send_good(&c, 3, S, 17);
+                        expect(&c, LINK_LIVE, LINK_CAUSE_NONE);
+                        assert_int_equal(link_accept_cells(&c.link, c.now), -ENODATA);
+                }
+}
+
+static void test_accept_looks_at_the_newest_clean_frame(void **state) {
+        struct chain c;
+
+        (void) state;
+        start_live(&c, S, 2);
+        assert_int_equal(send_next(&c, cut_frame(5)), LINK_FRAME_ERROR); /* bit 2: says nothing about N */
+        assert_int_equal(link_accept_cells(&c.link, c.now), -ENODATA);
+        send_next(&c, good_frame(17));
+        send_next(&c, cut_frame(5));
+        assert_int_equal(link_accept_cells(&c.link, c.now), 0);
+        assert_int_equal(c.link.known_cells, 17);
+
+        start_live(&c, S, 2);
+        send_next(&c, good_frame(17)); /* one odd frame, then 16 again */
+        send_next(&c, good_frame(16));
+        assert_int_equal(link_accept_cells(&c.link, c.now), -ENODATA);
+        assert_int_equal(c.link.known_cells, 16);
+
+        start(&c, 0, 2); /* nothing heard, nothing accepted; while learning it settles the question at once */
+        assert_int_equal(link_accept_cells(&c.link, c.now), -ENODATA);
+        send_good(&c, 1, S, 16);
+        assert_int_equal(link_accept_cells(&c.link, c.now), 0);
+        assert_int_equal(c.link.known_cells, 16);
+}
+
+static void test_port_lost(void **state) {
+        struct chain c;
+
+        (void) state;
+        start_live(&c, S, 2);
+        link_port_lost(&c.link, c.now + 1);
+        expect(&c, LINK_STALE, LINK_CAUSE_PORT);
+        assert_int_equal(link_deadline(&c.link), USEC_INFINITY);
+        tick_at(&c, c.now + 20 * S);
+        expect(&c, LINK_STALE, LINK_CAUSE_PORT);
+        link_port_opened(&c.link);
+        expect(&c, LINK_STALE, LINK_CAUSE_SILENCE);
+        send_good(&c, 2, S, 16);
+        assert_int_equal(c.link.state, LINK_STALE);
+        send_good(&c, 1, S, 16);
+        expect(&c, LINK_LIVE, LINK_CAUSE_NONE);
+
+        link_port_opened(&c.link); /* no port was lost: nothing to say */
+        expect(&c, LINK_LIVE, LINK_CAUSE_NONE);
+}
+
+/* Two links share nothing. */
+static void test_two_instances(void **state) {
+        struct chain a, b;
+
+        (void) state;
+        start_live(&a, S, 2);
+        start_live(&b, 500 * MS, 2);
+        tick_at(&a, a.now + 10 * S);
+        assert_int_equal(a.link.state, LINK_STALE);
+        expect(&b, LINK_LIVE, LINK_CAUSE_NONE);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_three_frames_to_live),
+                cmocka_unit_test(test_error_frame_restarts_the_run),
+                cmocka_unit_test(test_silence_boundary),
+                cmocka_unit_test(test_silence_without_tick),
+                cmocka_unit_test(test_silence_breaks_the_run_to_live),
+                cmocka_unit_test(test_silence_from_the_start),
+                cmocka_unit_test(test_period_to_fast),
+                cmocka_unit_test(test_period_to_slow),
+                cmocka_unit_test(test_period_needs_a_row),
+                cmocka_unit_test(test_error_frames_have_a_period_too),
+                cmocka_unit_test(test_batches),
+                cmocka_unit_test(test_error_by_trip_frames),
+                cmocka_unit_test(test_good_frame_cancels_an_error_run),
+                cmocka_unit_test(test_single_error_then_silence),
+                cmocka_unit_test(test_cut_chain),
+                cmocka_unit_test(test_error_after_silence),
+                cmocka_unit_test(test_causes),
+                cmocka_unit_test(test_newest_cause),
+                cmocka_unit_test(test_errors_alone_never_live),
+                cmocka_unit_test(test_identical),
+                cmocka_unit_test(test_identical_by_tick),
+                cmocka_unit_test(test_identical_recovers_by_difference),
+                cmocka_unit_test(test_identical_then_others),
+                cmocka_unit_test(test_not_identical),
+                cmocka_unit_test(test_learning),
+                cmocka_unit_test(test_learning_restarts),
+                cmocka_unit_test(test_learning_ignores_flagged_counts),
+                cmocka_unit_test(test_known_count_is_not_unlearned),
+                cmocka_unit_test(test_accept),
+                cmocka_unit_test(test_accept_looks_at_the_newest_clean_frame),
+                cmocka_unit_test(test_port_lost),
+                cmocka_unit_test(test_two_instances),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
