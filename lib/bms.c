@@ -161,6 +161,15 @@ static void end_recover(struct bms *b, usec_t now, const char *why) {
         push_text(b, now, EVENT_RECOVER, 0, why);
 }
 
+static bool recover_forbidden(const struct bms *b) {
+        static const enum rule rules[] = {RULE_V_MAX, RULE_T_MIN_CHARGE, RULE_T_MIN_DISCHARGE, RULE_T_MAX, RULE_T_MAX_CELL};
+
+        for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+                if (protection_tripped(&b->protection, rules[i]))
+                        return true;
+        return false;
+}
+
 /* P11: ends at once when the pack is discharged, or when that cannot be known for 5 s. */
 static void watch_recover(struct bms *b, usec_t now) {
         struct maybe c50 = soc_c_rate_ma(&b->soc, 50);
@@ -171,6 +180,11 @@ static void watch_recover(struct bms *b, usec_t now) {
                 return;
         if (now >= b->recover_until) {
                 end_recover(b, now, "recover ended: its time is over");
+                return;
+        }
+        /* They hold anyway; closing again and again under them would only wear the contacts. */
+        if (recover_forbidden(b)) {
+                end_recover(b, now, "recover ended: a cell reached V-max or a temperature limit");
                 return;
         }
         if (current.known) {
@@ -469,6 +483,8 @@ int bms_recover(struct bms *b, usec_t now, int64_t minutes, char *ret_error, siz
                               "relay closes for an empty pack by itself");
         if (b->link.state != LINK_LIVE)
                 return refuse(-ENOLINK, ret_error, size, "the cells are not heard: both relays stay open");
+        if (recover_forbidden(b))
+                return refuse(-EPERM, ret_error, size, "a cell is at V-max or beyond a temperature limit");
         b->recover_until = usec_add(now, (usec_t)minutes * USEC_PER_MINUTE);
         b->recover_unknown_since = 0;
         (void)snprintf(bms_push_event(b, now, EVENT_RECOVER, (int)minutes)->text, ALARM_TEXT_MAX,

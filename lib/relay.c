@@ -217,8 +217,8 @@ static void hold_by_bypass(struct holds *h, const struct relay_inputs *in) {
                 hold_by_reading(h, HOLD_V_BYPASS, RULE_FULL, in->highest_mv_cell, in->highest_mv, limit);
 }
 
-static void hold_by_voltage(struct holds *h, const struct relay *relay, enum relay_id id,
-                            const struct relay_inputs *in, unsigned listed) {
+static void hold_by_v_hysteresis(struct holds *h, const struct relay *relay, const struct relay_inputs *in,
+                                 unsigned listed) {
         int32_t limit;
 
         switch (relay->v_hysteresis) {
@@ -239,9 +239,6 @@ static void hold_by_voltage(struct holds *h, const struct relay *relay, enum rel
         default:
                 assert(relay->v_hysteresis == RULE_NONE);
         }
-
-        if (id == RELAY_CHARGE && !in->limits->critical)
-                hold_by_bypass(h, in);
 }
 
 /* Closing needs T-min < T < T-max strictly; after an opening by T, the hysteresis too. */
@@ -270,13 +267,17 @@ static void hold_by_soc(struct holds *h, const struct relay *relay, enum relay_i
         hold_by_reading(h, HOLD_SOC, RULE_NONE, 0, in->soc_permyriad, 100 * settings_get(in->settings, setting));
 }
 
+static void hold_by_recovery(struct holds *h, const struct relay *relay, usec_t now) {
+        if (relay->recovery && usec_since(now, relay->opened_at) < RELAY_RECOVERY_DELAY_USEC)
+                hold_by_time(h, HOLD_RECOVERY, RELAY_RECOVERY_DELAY_USEC - usec_since(now, relay->opened_at));
+}
+
 static void hold_by_past(struct holds *h, const struct relay *relay, enum relay_id id, const struct relay_inputs *in) {
         usec_t now = in->now;
 
         if (relay->delay_until > now)
                 hold_by_time(h, HOLD_DELAY, relay->delay_until - now);
-        if (relay->recovery && usec_since(now, relay->opened_at) < RELAY_RECOVERY_DELAY_USEC)
-                hold_by_time(h, HOLD_RECOVERY, RELAY_RECOVERY_DELAY_USEC - usec_since(now, relay->opened_at));
+        hold_by_recovery(h, relay, now);
         if (relay->locked)
                 hold_by_time(h, HOLD_RELEASE, 0);
         else if (relay->cycling)
@@ -286,17 +287,26 @@ static void hold_by_past(struct holds *h, const struct relay *relay, enum relay_
                 hold_by_time(h, HOLD_VMIN_TRIPS, 0);
 }
 
-/* P11: V-max, temperature and link still hold while recovering; nothing else does. */
-static void hold_while_recovering(struct holds *h, enum relay_id id, const struct relay_inputs *in) {
-        hold_by_rules(h, id, in, 1u << RULE_V_MIN);
-        if (id == RELAY_LOAD && in->protection->trips[RULE_V_MAX].frames > 0)
+/* P11: V-max, temperature and link still hold while recovering, with their hysteresis; nothing else does. The
+ * contacts are in series, so V-max holds the load relay too. */
+static void hold_while_recovering(struct holds *h, const struct relay *relay, enum relay_id id,
+                                  const struct relay_inputs *in) {
+        const struct trip *high = &in->protection->trips[RULE_V_MAX];
+        unsigned listed = hold_by_rules(h, id, in, 1u << RULE_V_MIN | 1u << RULE_V_MAX);
+
+        if (high->frames > 0)
                 add_hold(h, (struct hold){
                                     .kind = HOLD_RULE,
                                     .rule = RULE_V_MAX,
-                                    .cell = in->protection->trips[RULE_V_MAX].reason.cell,
-                                    .value = in->protection->trips[RULE_V_MAX].reason.value,
-                                    .limit = in->protection->trips[RULE_V_MAX].reason.limit,
+                                    .cell = high->reason.cell,
+                                    .value = high->reason.value,
+                                    .limit = high->reason.limit,
                             });
+        else if (in->live && relay->v_hysteresis == RULE_V_MAX)
+                hold_by_v_hysteresis(h, relay, in, listed);
+        if (in->live)
+                hold_by_temperature(h, relay, id, in, listed);
+        hold_by_recovery(h, relay, in->now);
 }
 
 static size_t list_holds(const struct relay *relay, enum relay_id id, const struct relay_inputs *in, bool recover,
@@ -310,12 +320,14 @@ static size_t list_holds(const struct relay *relay, enum relay_id id, const stru
                 hold_by_time(&h, HOLD_LINK, 0);
 
         if (recover) {
-                hold_while_recovering(&h, id, in);
+                hold_while_recovering(&h, relay, id, in);
                 return h.n;
         }
         listed = hold_by_rules(&h, id, in, 0);
         if (in->live) { /* without a link there is no reading to wait for */
-                hold_by_voltage(&h, relay, id, in, listed);
+                hold_by_v_hysteresis(&h, relay, in, listed);
+                if (id == RELAY_CHARGE && !in->limits->critical)
+                        hold_by_bypass(&h, in);
                 hold_by_temperature(&h, relay, id, in, listed);
         }
         hold_by_soc(&h, relay, id, in);
@@ -495,11 +507,12 @@ void relay_found_closed(struct relay *r, usec_t now) {
 }
 
 bool relay_release(struct relay *r) {
-        bool held = r->locked || r->cycling || r->vmin_trips >= RELAY_VMIN_TRIPS;
+        if (!r->locked && !r->cycling && r->vmin_trips < RELAY_VMIN_TRIPS)
+                return false; /* and nothing is forgotten */
 
         r->locked = r->cycling = false;
         r->cycling_since = 0;
         r->closings_filled = 0;
         r->vmin_trips = 0;
-        return held;
+        return true;
 }
