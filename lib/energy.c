@@ -42,7 +42,9 @@ void energy_restore(struct energy *e, const struct energy_sum sums[_ENERGY_MAX])
                 struct energy_sum *sum = &e->sums[i];
                 int64_t carry = 0;
 
-                sum->remainder += sums[i].remainder;
+                /* these come from a file: a remainder that cannot be one is worth at most 1 mWh */
+                if (sums[i].remainder > 0 && sums[i].remainder < ENERGY_FINE_PER_MWH)
+                        sum->remainder += sums[i].remainder;
                 if (sum->remainder >= ENERGY_FINE_PER_MWH) {
                         sum->remainder -= ENERGY_FINE_PER_MWH;
                         carry = 1;
