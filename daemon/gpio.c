@@ -67,7 +67,7 @@ static void explain(int error, const struct config_line *config, const char *con
 
 int gpio_line_open(const struct config_line *config, enum gpio_direction direction, struct gpio_line **ret, char *ret_why, size_t size) {
         char path[300], consumer[64] = "";
-        unsigned offset;
+        unsigned offset = 0;
         int r;
 
         r = find_line(config, path, sizeof(path), &offset);

@@ -40,7 +40,7 @@ struct relay_output {
         struct output_relay relays[_RELAY_MAX];
         sd_event_source *poll;
         unsigned polls;
-        char fault[_RELAY_MAX * FAULT_MAX]; /* as told */
+        char fault[_RELAY_MAX * (FAULT_MAX + 32U)]; /* as told */
 };
 
 static usec_t boottime_now(void) {
