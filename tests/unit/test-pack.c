@@ -1,0 +1,655 @@
+/* SPDX-License-Identifier: MIT */
+
+/* What is kept of error-free frames: details, V-bypass and mode once believed (B9), missing cells (B16), frozen
+ * readings (B12), bypassing cells (P7). */
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "pack.h"
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define MS USEC_PER_MSEC
+#define S USEC_PER_SEC
+#define T0 (1000 * S)
+#define CONFIRM 3
+
+struct rig {
+        struct pack pack;
+        usec_t now, period;
+};
+
+static void start(struct rig *r) {
+        *r = (struct rig){.now = T0, .period = S};
+        pack_init(&r->pack);
+}
+
+static struct frame frame_of(uint8_t count, uint8_t detail) {
+        return (struct frame){
+                .pack_mv = 3300u * count,
+                .in = {.known = true, .ma = 1000},
+                .sum = {.known = true, .ma = 1000},
+                .lowest_mv = 3300,
+                .highest_mv = 3310,
+                .lowest_decic = 200,
+                .highest_decic = 210,
+                .lowest_voltage_cell = 1,
+                .highest_voltage_cell = 2,
+                .lowest_temperature_cell = 1,
+                .highest_temperature_cell = 2,
+                .count = count,
+                .detail_cell = detail,
+                .detail_mv = 3305,
+                .detail_decic = 205,
+                .v_bypass_mv = 3400,
+                .lowest_temperature_known = true,
+                .highest_temperature_known = true,
+                .detail_temperature_known = true,
+        };
+}
+
+static void send_after(struct rig *r, usec_t interval, struct frame f) {
+        uint8_t bytes[FRAME_SIZE];
+
+        r->now += interval;
+        frame_encode(&f, TEMPERATURE_SHEET, bytes);
+        pack_frame(&r->pack, r->now, r->period, CONFIRM, &f, bytes);
+}
+
+static void send(struct rig *r, struct frame f) {
+        send_after(r, r->period, f);
+}
+
+static void send_bypass(struct rig *r, uint32_t mv) {
+        struct frame f = frame_of(16, 1);
+
+        f.v_bypass_mv = mv;
+        send(r, f);
+}
+
+static void send_pair(struct rig *r, int key, uint8_t value) {
+        struct frame f = frame_of(16, 1);
+
+        f.key_byte = (uint8_t) (key + FRAME_KEY_BIAS);
+        f.value = value;
+        send(r, f);
+}
+
+static void expect_maybe(struct maybe got, struct maybe want) {
+        assert_int_equal(got.known, want.known);
+        assert_int_equal(got.value, want.value);
+}
+
+/* details */
+
+static void test_detail(void **state) {
+        struct rig r;
+        struct frame f = frame_of(16, 5);
+
+        (void) state;
+        start(&r);
+        assert_int_equal(r.pack.frame_at, 0);
+        send(&r, f);
+        const struct cell *c = &r.pack.cells[5];
+        expect_maybe(c->voltage_mv, some(3305));
+        expect_maybe(c->temperature_decic, some(205));
+        assert_int_equal(c->at, T0 + S);
+        assert_int_equal(r.pack.frame_at, T0 + S);
+        assert_int_equal(r.pack.count, 16);
+        assert_int_equal(r.pack.frame.lowest_mv, 3300);
+        assert_int_equal(r.pack.cells[4].at, 0);
+        expect_maybe(r.pack.cells[4].voltage_mv, none());
+
+        f.detail_mv = 0; /* no reading: the old one stays, with its age */
+        f.detail_decic = 999;
+        send(&r, f);
+        expect_maybe(c->voltage_mv, some(3305));
+        expect_maybe(c->temperature_decic, some(205));
+        assert_int_equal(c->at, T0 + S);
+
+        f.detail_mv = 3320; /* a reading without a temperature */
+        f.detail_temperature_known = false;
+        send(&r, f);
+        expect_maybe(c->voltage_mv, some(3320));
+        expect_maybe(c->temperature_decic, none());
+        assert_int_equal(c->at, T0 + 3 * S);
+}
+
+/* B4: 0 and numbers above the count carry none. */
+static void test_no_detail(void **state) {
+        static const uint8_t numbers[] = {0, 6, 8, 255};
+        struct rig r;
+
+        (void) state;
+        for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+                start(&r);
+                send(&r, frame_of(5, numbers[i]));
+                for (unsigned k = 0; k <= CELLS_MAX; k++)
+                        assert_int_equal(r.pack.cells[k].at, 0);
+        }
+        start(&r);
+        send(&r, frame_of(5, 5));
+        assert_int_equal(r.pack.cells[5].at, T0 + S);
+}
+
+static void test_forget(void **state) {
+        struct rig r;
+
+        (void) state;
+        start(&r);
+        for (uint8_t k = 1; k <= 16; k++)
+                send(&r, frame_of(16, k));
+        r.pack.cells[3].over_tmax_run = 2; /* protection's: left alone by frames */
+        send(&r, frame_of(16, 3));
+        assert_int_equal(r.pack.cells[3].over_tmax_run, 2);
+
+        send(&r, frame_of(15, 1)); /* another count: the numbers may mean other cells now */
+        assert_int_equal(r.pack.count, 15);
+        assert_int_equal(r.pack.cells[1].at, r.now);
+        assert_int_equal(r.pack.cells[3].at, 0);
+        assert_int_equal(r.pack.cells[3].over_tmax_run, 0);
+        expect_maybe(pack_v_bypass_mv(&r.pack), some(3400));
+
+        pack_forget_cells(&r.pack);
+        expect_maybe(r.pack.cells[1].voltage_mv, none());
+        assert_int_equal(pack_missing_cell(&r.pack), 0);
+}
+
+/* B9: V-bypass */
+
+static void test_v_bypass_values(void **state) {
+        /* the manual's table, by option switches 2, 6, 7 */
+        static const uint32_t good[] = {3400, 3500, 3600, 3700, 4000, 4100, 4200, 4300};
+        unsigned believed = 0;
+        struct rig r;
+
+        (void) state;
+        for (uint32_t mv = 0; mv <= 5100; mv += 5) {
+                bool want = false;
+                for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+                        want = want || mv == good[i];
+                start(&r);
+                send_bypass(&r, mv);
+                send_bypass(&r, mv);
+                expect_maybe(pack_v_bypass_mv(&r.pack), none());
+                send_bypass(&r, mv);
+                expect_maybe(pack_v_bypass_mv(&r.pack), want ? some((int32_t) mv) : none());
+                believed += want;
+        }
+        assert_int_equal(believed, 8);
+}
+
+static void test_v_bypass_changes(void **state) {
+        struct rig r;
+
+        (void) state;
+        start(&r);
+        for (int i = 0; i < 3; i++)
+                send_bypass(&r, 3400);
+        for (int i = 0; i < 2; i++)
+                send_bypass(&r, 3600);
+        expect_maybe(pack_v_bypass_mv(&r.pack), some(3400));
+        send_bypass(&r, 3600);
+        expect_maybe(pack_v_bypass_mv(&r.pack), some(3600));
+
+        for (int i = 0; i < 10; i++) { /* never three in a row */
+                send_bypass(&r, 3400);
+                send_bypass(&r, 3400);
+                send_bypass(&r, i % 2 ? 3600 : 0);
+        }
+        expect_maybe(pack_v_bypass_mv(&r.pack), some(3600));
+
+        for (int i = 0; i < 10; i++) /* nonsense changes nothing */
+                send_bypass(&r, 3450);
+        expect_maybe(pack_v_bypass_mv(&r.pack), some(3600));
+}
+
+static void test_confirm_frames(void **state) {
+        struct frame f = frame_of(16, 1);
+        uint8_t bytes[FRAME_SIZE];
+        struct pack p;
+
+        (void) state;
+        frame_encode(&f, TEMPERATURE_SHEET, bytes);
+        for (unsigned confirm = 1; confirm <= 4; confirm++) {
+                pack_init(&p);
+                for (unsigned i = 1; i <= confirm; i++) {
+                        pack_frame(&p, T0 + i * S, S, confirm, &f, bytes);
+                        assert_int_equal(pack_v_bypass_mv(&p).known, i == confirm);
+                }
+        }
+}
+
+/* B9: mode, pairs */
+
+static void test_mode(void **state) {
+        struct rig r;
+
+        (void) state;
+        start(&r);
+        expect_maybe(pack_critical_switch(&r.pack), none());
+        for (int i = 0; i < 2; i++) {
+                send_pair(&r, FRAME_KEY_SWITCHES, 0x10);
+                send_pair(&r, FRAME_KEY_SENSOR_TYPE, 0); /* pairs in turn: other keys are no disagreement */
+        }
+        expect_maybe(pack_critical_switch(&r.pack), none());
+        send_pair(&r, FRAME_KEY_SWITCHES, 0x10);
+        expect_maybe(pack_critical_switch(&r.pack), some(1));
+
+        send_pair(&r, FRAME_KEY_SWITCHES, 0);
+        send_pair(&r, FRAME_KEY_SWITCHES, 0);
+        expect_maybe(pack_critical_switch(&r.pack), some(1));
+        send_pair(&r, FRAME_KEY_SWITCHES, 0x10);
+        send_pair(&r, FRAME_KEY_SWITCHES, 0);
+        send_pair(&r, FRAME_KEY_SWITCHES, 0);
+        expect_maybe(pack_critical_switch(&r.pack), some(1));
+        send_pair(&r, FRAME_KEY_SWITCHES, 0);
+        expect_maybe(pack_critical_switch(&r.pack), some(0));
+
+        r.now += 10 * USEC_PER_DAY; /* no longer sent: the last believed mode stays */
+        send_bypass(&r, 3400);
+        expect_maybe(pack_critical_switch(&r.pack), some(0));
+        expect_maybe(pack_pair(&r.pack, r.now, FRAME_KEY_SWITCHES), none());
+}
+
+static void test_mode_is_switch_5(void **state) {
+        struct rig r;
+
+        (void) state;
+        for (unsigned bit = 0; bit < 8; bit++) {
+                start(&r);
+                for (int i = 0; i < 3; i++)
+                        send_pair(&r, FRAME_KEY_SWITCHES, (uint8_t) (1u << bit));
+                expect_maybe(pack_critical_switch(&r.pack), some(bit + 1 == 5));
+        }
+}
+
+static void test_pair_age(void **state) {
+        struct rig r;
+
+        (void) state;
+        start(&r);
+        expect_maybe(pack_pair(&r.pack, r.now, 131), none());
+        send_pair(&r, 131, 4);
+        expect_maybe(pack_pair(&r.pack, r.now, 131), some(4));
+        expect_maybe(pack_pair(&r.pack, r.now, 130), none());
+        expect_maybe(pack_pair(&r.pack, r.now + 60 * S - 1, 131), some(4));
+        expect_maybe(pack_pair(&r.pack, r.now + 60 * S, 131), none());
+        expect_maybe(pack_pair(&r.pack, r.now + 60 * S + 1, 131), none());
+
+        send_pair(&r, 0, 100); /* the smallest key and the largest */
+        send_pair(&r, 230, 7);
+        expect_maybe(pack_pair(&r.pack, r.now, 0), some(100));
+        expect_maybe(pack_pair(&r.pack, r.now, 230), some(7));
+
+        start(&r); /* old firmware: an hour is no key */
+        for (int hour = 0; hour < 25; hour++)
+                send_pair(&r, hour - FRAME_KEY_BIAS, 30);
+        for (unsigned key = 0; key < 256; key++)
+                expect_maybe(pack_pair(&r.pack, r.now, (uint8_t) key), none());
+}
+
+/* B16 */
+
+/* One rotation over 1..m of a pack of `count` cells in which `skipped` never comes (0: all do). */
+static void rotate(struct rig *r, uint8_t count, unsigned m, unsigned skipped) {
+        for (unsigned k = 1; k <= m; k++)
+                if (k != skipped)
+                        send(r, frame_of(count, (uint8_t) k));
+}
+
+static void test_full_rotations_miss_nobody(void **state) {
+        static const struct {
+                uint8_t count;
+                unsigned m; /* the IN board's configured cells: the table's next higher number, or the count */
+        } rows[] = {{2, 2}, {2, 4}, {5, 5}, {5, 8}, {33, 48}, {97, 128}, {205, 255}, {205, 205}, {255, 255}};
+        struct rig r;
+
+        (void) state;
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                start(&r);
+                for (int n = 0; n < 4; n++) {
+                        rotate(&r, rows[i].count, rows[i].m, 0);
+                        assert_int_equal(pack_missing_cell(&r.pack), 0);
+                }
+                for (unsigned k = 1; k <= rows[i].count; k++)
+                        assert_int_equal(r.pack.cells[k].missed, 0);
+                for (unsigned k = 1; k <= rows[i].count; k++)
+                        assert_int_not_equal(r.pack.cells[k].at, 0);
+
+                rotate(&r, rows[i].count, rows[i].count, 0); /* M becomes the count (chain.md R9) */
+                rotate(&r, rows[i].count, rows[i].count, 0);
+                assert_int_equal(pack_missing_cell(&r.pack), 0);
+        }
+}
+
+static void test_skipped_cell(void **state) {
+        static const struct {
+                uint8_t count;
+                unsigned m, skipped;
+        } rows[] = {
+                {2, 2, 1}, {2, 2, 2}, {2, 4, 2}, {3, 3, 2}, {5, 5, 1}, {5, 5, 3}, {5, 5, 5}, {5, 8, 5}, {5, 8, 1},
+                {16, 16, 9}, {205, 255, 204}, {205, 255, 205}, {255, 255, 1}, {255, 255, 255},
+        };
+        struct rig r;
+
+        (void) state;
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                start(&r);
+                rotate(&r, rows[i].count, rows[i].m, 0);
+                for (int n = 0; n < 2; n++) {
+                        assert_int_equal(pack_missing_cell(&r.pack), 0);
+                        rotate(&r, rows[i].count, rows[i].m, rows[i].skipped);
+                }
+                send(&r, frame_of(rows[i].count, rows[i].skipped == 1 ? 2 : 1)); /* a step over the last shows now */
+                assert_int_equal(pack_missing_cell(&r.pack), rows[i].skipped);
+
+                send(&r, frame_of(rows[i].count, (uint8_t) rows[i].skipped)); /* heard again */
+                assert_int_equal(r.pack.cells[rows[i].skipped].missed, 0);
+        }
+}
+
+static void test_empty_detail(void **state) {
+        struct rig r;
+
+        (void) state;
+        start(&r);
+        for (int n = 0; n < 3; n++)
+                for (uint8_t k = 1; k <= 5; k++) {
+                        struct frame f = frame_of(5, k);
+                        f.detail_mv = k == 4 ? 0 : 3305;
+                        send(&r, f);
+                        assert_int_equal(pack_missing_cell(&r.pack), n * 5 + k >= 9 ? 4 : 0);
+                }
+        send(&r, frame_of(5, 4));
+        assert_int_equal(pack_missing_cell(&r.pack), 0);
+}
+
+/* "No message lost": an interval below 1.5 periods proves it. */
+static void test_lost_message(void **state) {
+        static const usec_t periods[] = {1000 * MS, 500 * MS};
+        struct rig r;
+
+        (void) state;
+        for (size_t i = 0; i < ARRAY_SIZE(periods); i++)
+                for (int d = -1; d <= 1; d++) {
+                        start(&r);
+                        r.period = periods[i];
+                        for (int n = 0; n < 2; n++) {
+                                send(&r, frame_of(5, 1));
+                                send(&r, frame_of(5, 2));
+                                send_after(&r, periods[i] * 3 / 2 + (usec_t) d, frame_of(5, 4));
+                                send(&r, frame_of(5, 5));
+                        }
+                        assert_int_equal(pack_missing_cell(&r.pack), d < 0 ? 3 : 0);
+                }
+}
+
+/* A rotation that was seen to be interrupted is no second one; misses stand until the cell is heard. */
+static void test_miss_loss_miss(void **state) {
+        struct rig r;
+
+        (void) state;
+        start(&r);
+        rotate(&r, 5, 5, 3);
+        assert_int_equal(r.pack.cells[3].missed, 1);
+        send(&r, frame_of(5, 1));
+        send(&r, frame_of(5, 2));
+        send_after(&r, 2 * S, frame_of(5, 4));
+        assert_int_equal(r.pack.cells[3].missed, 1);
+        send(&r, frame_of(5, 5));
+        rotate(&r, 5, 5, 3);
+        assert_int_equal(pack_missing_cell(&r.pack), 3);
+}
+
+/* What is no step of the rotation: frames without detail, the same number twice. An IN board that starts anew
+ * leaves out the rest once, and once is not missing. */
+static void test_no_miss(void **state) {
+        struct rig r;
+
+        (void) state;
+        start(&r);
+        for (int n = 0; n < 3; n++)
+                for (uint8_t k = 1; k <= 5; k++) {
+                        send(&r, frame_of(5, k));
+                        send(&r, frame_of(5, k));
+                }
+        assert_int_equal(pack_missing_cell(&r.pack), 0);
+
+        start(&r);
+        for (int n = 0; n < 3; n++) {
+                rotate(&r, 5, 5, 0);
+                send(&r, frame_of(5, 0));
+        }
+        assert_int_equal(pack_missing_cell(&r.pack), 0);
+
+        start(&r);
+        rotate(&r, 5, 5, 0);
+        for (uint8_t k = 1; k <= 2; k++)
+                send(&r, frame_of(5, k));
+        send(&r, frame_of(5, 1));
+        assert_int_equal(pack_missing_cell(&r.pack), 0);
+        for (uint8_t k = 2; k <= 5; k++)
+                send(&r, frame_of(5, k));
+        for (unsigned k = 1; k <= 5; k++)
+                assert_int_equal(r.pack.cells[k].missed, 0);
+}
+
+static void test_missed_saturates(void **state) {
+        struct rig r;
+        struct frame f = frame_of(5, 4);
+
+        (void) state;
+        start(&r);
+        f.detail_mv = 0;
+        for (int i = 0; i < 300; i++)
+                send(&r, f);
+        assert_int_equal(r.pack.cells[4].missed, 255);
+        assert_int_equal(pack_missing_cell(&r.pack), 4);
+}
+
+/* B12 */
+
+static void test_frozen_boundary(void **state) {
+        struct rig r;
+
+        (void) state;
+        for (int d = -1; d <= 1; d++) {
+                start(&r);
+                assert_false(pack_frozen(&r.pack, r.now));
+                for (unsigned i = 0; i < 60; i++) /* the first at T0 + 1 s, the last 59 s later */
+                        send(&r, frame_of(16, (uint8_t) (i % 16 + 1)));
+                usec_t limit = T0 + S + 60 * S;
+                assert_false(pack_frozen(&r.pack, r.now));
+                assert_int_equal(pack_frozen(&r.pack, limit + (usec_t) d), d >= 0);
+                send_after(&r, S + (usec_t) d, frame_of(16, 1));
+                assert_int_equal(pack_frozen(&r.pack, r.now), d >= 0);
+        }
+}
+
+/* Which bytes may change and still be frozen: 24..29, 47, 48, 57; every other one is a sign of life. */
+static void test_frozen_bytes(void **state) {
+        struct frame f = frame_of(16, 1);
+
+        (void) state;
+        for (unsigned i = 0; i < FRAME_SIZE; i++) {
+                bool by_itself = (i >= 24 && i <= 29) || i == 47 || i == 48 || i == 57;
+                uint8_t bytes[FRAME_SIZE];
+                struct pack p;
+
+                pack_init(&p);
+                frame_encode(&f, TEMPERATURE_SHEET, bytes);
+                for (unsigned t = 0; t <= 60; t++) {
+                        bytes[i] = (uint8_t) (bytes[i] + (t == 30));
+                        pack_frame(&p, T0 + t * S, S, CONFIRM, &f, bytes);
+                }
+                assert_int_equal(pack_frozen(&p, T0 + 60 * S), by_itself);
+        }
+}
+
+static void test_frozen_recovers(void **state) {
+        struct rig r;
+        struct frame f = frame_of(16, 1);
+
+        (void) state;
+        start(&r);
+        for (int i = 0; i < 100; i++)
+                send(&r, f);
+        assert_true(pack_frozen(&r.pack, r.now));
+        f.sum.ma += 125;
+        send(&r, f);
+        assert_false(pack_frozen(&r.pack, r.now));
+}
+
+/* Silence is no standing still, neither after the newest frame nor between two equal ones. */
+static void test_silence_is_not_frozen(void **state) {
+        struct rig r;
+
+        (void) state;
+        start(&r);
+        for (int i = 0; i < 50; i++)
+                send(&r, frame_of(16, 1));
+        assert_false(pack_frozen(&r.pack, r.now + USEC_PER_HOUR));
+        send_after(&r, USEC_PER_HOUR, frame_of(16, 1));
+        assert_false(pack_frozen(&r.pack, r.now));
+
+        for (int d = 0; d <= 1; d++) { /* up to 3 periods is a lost message or two */
+                start(&r);
+                for (int i = 0; i < 50; i++)
+                        send(&r, frame_of(16, 1));
+                send_after(&r, 3 * S + (usec_t) d, frame_of(16, 1));
+                for (int i = 0; i < 10; i++)
+                        send(&r, frame_of(16, 1));
+                assert_int_equal(pack_frozen(&r.pack, r.now), d == 0);
+        }
+}
+
+/* P7 */
+
+static void believe_bypass(struct rig *r) {
+        start(r);
+        for (int i = 0; i < 3; i++)
+                send(r, frame_of(5, 1));
+        expect_maybe(pack_v_bypass_mv(&r->pack), some(3400));
+        for (unsigned k = 0; k <= CELLS_MAX; k++)
+                assert_false(pack_cell_bypassing(&r->pack, r->now, (uint8_t) k));
+}
+
+static unsigned bypassing_set(const struct rig *r, usec_t now) {
+        unsigned set = 0;
+
+        for (uint8_t k = 0; k <= 5; k++)
+                set |= (unsigned) pack_cell_bypassing(&r->pack, now, k) << k;
+        return set;
+}
+
+static void test_bypassing(void **state) {
+        static const struct {
+                uint32_t lowest, highest, detail;
+                uint8_t highest_cell, detail_cell;
+                unsigned set; /* bit k: cell k */
+        } rows[] = {
+                {3390, 3395, 3395, 2, 4, 0},
+                {3390, 3395, 3400, 2, 4, 1 << 4}, /* by its detail */
+                {3390, 3400, 3395, 2, 4, 1 << 2}, /* as the named highest */
+                {3390, 3405, 3405, 2, 4, 1 << 2 | 1 << 4},
+                {3395, 3405, 3395, 5, 4, 1 << 5},
+                {3400, 3400, 3400, 2, 4, 0x3E}, /* all of them */
+                {3390, 3405, 3405, 0, 4, 1 << 4}, /* the highest has no name (chain.md R6) */
+                {3390, 3405, 3405, 2, 0, 1 << 2},
+                {3390, 3405, 3405, 2, 6, 1 << 2}, /* a detail of a cell there is not */
+                {3390, 3405, 3405, 6, 4, 1 << 4},
+        };
+        struct rig r;
+
+        (void) state;
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                struct frame f = frame_of(5, rows[i].detail_cell);
+
+                believe_bypass(&r);
+                f.lowest_mv = rows[i].lowest;
+                f.highest_mv = rows[i].highest;
+                f.highest_voltage_cell = rows[i].highest_cell;
+                f.detail_mv = rows[i].detail;
+                send(&r, f);
+                assert_int_equal(bypassing_set(&r, r.now), rows[i].set);
+                assert_int_equal(bypassing_set(&r, r.now + 10 * USEC_PER_MINUTE - 1), rows[i].set);
+                assert_int_equal(bypassing_set(&r, r.now + 10 * USEC_PER_MINUTE), 0);
+                assert_int_equal(bypassing_set(&r, r.now + 10 * USEC_PER_MINUTE + 1), 0);
+        }
+}
+
+static void test_bypassing_is_prolonged(void **state) {
+        struct frame f = frame_of(5, 4);
+        struct rig r;
+
+        (void) state;
+        believe_bypass(&r);
+        f.detail_mv = 3400;
+        send(&r, f);
+        send_after(&r, 9 * USEC_PER_MINUTE, f);
+        usec_t last = r.now;
+        send_after(&r, 9 * USEC_PER_MINUTE, frame_of(5, 4)); /* below again: the time runs on */
+        assert_int_equal(bypassing_set(&r, last + 10 * USEC_PER_MINUTE - 1), 1 << 4);
+        assert_int_equal(bypassing_set(&r, last + 10 * USEC_PER_MINUTE), 0);
+}
+
+static void test_bypassing_needs_a_believed_v_bypass(void **state) {
+        struct frame f = frame_of(5, 4);
+        struct rig r;
+
+        (void) state;
+        start(&r);
+        f.lowest_mv = f.highest_mv = f.detail_mv = 4500;
+        send(&r, f);
+        send(&r, f);
+        assert_int_equal(bypassing_set(&r, r.now), 0);
+        send(&r, f); /* this one makes it believed */
+        assert_int_equal(bypassing_set(&r, r.now), 0x3E);
+
+        believe_bypass(&r); /* a value still to be believed decides nothing */
+        f = frame_of(5, 4);
+        f.v_bypass_mv = 3600;
+        f.detail_mv = 3500;
+        send(&r, f);
+        assert_int_equal(bypassing_set(&r, r.now), 1 << 4);
+        pack_forget_cells(&r.pack);
+        send(&r, f);
+        send(&r, f); /* 3600 mV is believed with this frame */
+        pack_forget_cells(&r.pack);
+        send(&r, f);
+        assert_int_equal(bypassing_set(&r, r.now), 0);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_detail),
+                cmocka_unit_test(test_no_detail),
+                cmocka_unit_test(test_forget),
+                cmocka_unit_test(test_v_bypass_values),
+                cmocka_unit_test(test_v_bypass_changes),
+                cmocka_unit_test(test_confirm_frames),
+                cmocka_unit_test(test_mode),
+                cmocka_unit_test(test_mode_is_switch_5),
+                cmocka_unit_test(test_pair_age),
+                cmocka_unit_test(test_full_rotations_miss_nobody),
+                cmocka_unit_test(test_skipped_cell),
+                cmocka_unit_test(test_empty_detail),
+                cmocka_unit_test(test_lost_message),
+                cmocka_unit_test(test_miss_loss_miss),
+                cmocka_unit_test(test_no_miss),
+                cmocka_unit_test(test_missed_saturates),
+                cmocka_unit_test(test_frozen_boundary),
+                cmocka_unit_test(test_frozen_bytes),
+                cmocka_unit_test(test_frozen_recovers),
+                cmocka_unit_test(test_silence_is_not_frozen),
+                cmocka_unit_test(test_bypassing),
+                cmocka_unit_test(test_bypassing_is_prolonged),
+                cmocka_unit_test(test_bypassing_needs_a_believed_v_bypass),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
