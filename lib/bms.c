@@ -387,8 +387,9 @@ void bms_port_lost(struct bms *b, usec_t now) {
 }
 
 void bms_port_opened(struct bms *b, usec_t now) {
-        (void)now;
         deframer_reset(&b->deframer);
+        link_port_opened(&b->link);
+        bms_update_alarms(b, now);
 }
 
 /* ---- adapters' reports ---------------------------------------------------------------------------------------- */
