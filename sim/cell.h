@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* One simulated LiFePO4 cell with the board on its plus pole: open-circuit voltage, resistance, charge, bypass,
+ * heat. Uses double: the simulator is a program of its own and no part of the safety path. Knows nothing of
+ * frames, neighbours or time of day. */
+
+#include <stdbool.h>
+
+#define CELL_BYPASS_A 1.0               /* manual: balancing current 1 A */
+#define CELL_BYPASS_HYSTERESIS_MV 20    /* chain.md R13 */
+#define CELL_BYPASS_OFF_C 85.0          /* chain.md R13, at the board */
+#define CELL_BYPASS_ON_C 75.0
+
+/* Above 100 % a full cell takes next to nothing and its voltage runs away; below 0 % it collapses. */
+#define CELL_SOC_MIN (-2.0)
+#define CELL_SOC_MAX 102.0
+
+struct cell {
+        double capacity_ah;
+        double resistance;    /* multiplies the published curve scaled by capacity; 1 = a good cell */
+        double soc;           /* %, CELL_SOC_MIN..CELL_SOC_MAX */
+        double ambient_c;
+        double temperature_c; /* where the board measures it: beside the bypass resistors */
+        bool bypass;
+        bool bypass_too_hot;
+};
+
+/* Volts with no current, by the charge in %. Published with SimSES (TUM) for a 3 Ah cell; the ends beyond 0 and
+ * 100 % are this project's. */
+double cell_ocv(double soc);
+
+/* Ohms at this current's direction (charging is positive). */
+double cell_resistance(const struct cell *c, double current_a);
+
+/* Volts as the board measures them: with the pack's current, bypass off (chain.md R5). */
+double cell_voltage(const struct cell *c, double current_a);
+
+/* Lets the pack's current flow for a time; while the bypass is on, 1 A less reaches the cell. */
+void cell_step(struct cell *c, double current_a, double seconds);
+
+/* Switches the bypass by a reading (chain.md R13). v_bypass_mv 0 = not known: off. */
+void cell_switch_bypass(struct cell *c, int reading_mv, int v_bypass_mv);
