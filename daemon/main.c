@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sysexits.h>
+#include <systemd/sd-event.h>
+
+#include "config-build.h"
+#include "config.h"
+#include "log.h"
+#include "manager.h"
+#include "relay-output.h"
+
+/* 0 and 1 as everywhere, 2 as in smartbmsctl; the config has a number of its own, so that systemd need not
+ * try again what only the owner can mend. */
+enum { EXIT_USAGE = 2, EXIT_BAD_CONFIG = EX_CONFIG };
+
+/* A coil's longest pulse is 500 ms (design 6). */
+#define PULSE_WAIT_USEC (600 * USEC_PER_MSEC)
+
+enum action { ACTION_RUN, ACTION_CHECK_CONFIG, ACTION_OPEN_RELAYS, ACTION_HELP, ACTION_VERSION };
+
+struct arguments {
+        enum action action;
+        const char *config_path;
+        const char *bus_address; /* NULL = the system bus */
+        const char *port;        /* NULL = the config's */
+        int log_level;
+};
+
+static const char help[] =
+        "Usage: smartbmsd [OPTION...]\n"
+        "\n"
+        "Gateway for 123\\SmartBMS battery packs: reads the cell chain, drives the charge and the load "
+        "relay,\n"
+        "and answers smartbmsctl over D-Bus.\n"
+        "\n"
+        "      --config PATH      the config file (default " CONFIG_DEFAULT_PATH ")\n"
+        "      --check-config     check the config file, say what is wrong with it, and exit\n"
+        "      --bus ADDRESS      D-Bus address to join instead of the system bus\n"
+        "      --port PATH        serial port to read instead of the config's\n"
+        "      --open-relays      drive both relays open and exit (for ExecStopPost=)\n"
+        "      --log-level LEVEL  error, warning, notice, info (default) or debug\n"
+        "      --version          print the version and exit\n"
+        "      --help             print this and exit\n"
+        "\n"
+        "SIGTERM and SIGINT open both relays and end the program. Exit status: 0 ended as asked, or the "
+        "config is good;\n"
+        "1 failed; 2 usage; 78 bad config.\n";
+
+static int parse_level(const char *word, int *ret) {
+        static const struct {
+                const char *word;
+                int level;
+        } levels[] = {
+                {"error", LOG_ERR}, {"warning", LOG_WARNING}, {"notice", LOG_NOTICE},
+                {"info", LOG_INFO}, {"debug", LOG_DEBUG},
+        };
+
+        for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
+                if (strcmp(word, levels[i].word) == 0) {
+                        *ret = levels[i].level;
+                        return 0;
+                }
+        fprintf(stderr, "smartbmsd: --log-level %s: expected error, warning, notice, info or debug\n", word);
+        return -EINVAL;
+}
+
+static int take_option(int option, struct arguments *a) {
+        switch (option) {
+        case 'c':
+                a->config_path = optarg;
+                return 0;
+        case 'C':
+                a->action = ACTION_CHECK_CONFIG;
+                return 0;
+        case 'b':
+                a->bus_address = optarg;
+                return 0;
+        case 'p':
+                a->port = optarg;
+                return 0;
+        case 'O':
+                a->action = ACTION_OPEN_RELAYS;
+                return 0;
+        case 'l':
+                return parse_level(optarg, &a->log_level);
+        case 'V':
+                a->action = ACTION_VERSION;
+                return 0;
+        case 'h':
+                a->action = ACTION_HELP;
+                return 0;
+        default: /* getopt has said what is wrong */
+                return -EINVAL;
+        }
+}
+
+static int parse_arguments(int argc, char *argv[], struct arguments *ret) {
+        static const struct option options[] = {
+                {"config", required_argument, NULL, 'c'},
+                {"check-config", no_argument, NULL, 'C'},
+                {"bus", required_argument, NULL, 'b'},
+                {"port", required_argument, NULL, 'p'},
+                {"open-relays", no_argument, NULL, 'O'},
+                {"log-level", required_argument, NULL, 'l'},
+                {"version", no_argument, NULL, 'V'},
+                {"help", no_argument, NULL, 'h'},
+                {NULL, 0, NULL, 0},
+        };
+        struct arguments a = {.config_path = CONFIG_DEFAULT_PATH, .log_level = LOG_INFO};
+        int option, r;
+
+        while ((option = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
+                r = take_option(option, &a);
+                if (r < 0)
+                        return r;
+        }
+        if (optind < argc) {
+                fprintf(stderr, "smartbmsd: unexpected argument '%s'\n", argv[optind]);
+                return -EINVAL;
+        }
+        *ret = a;
+        return 0;
+}
+
+static int load_config(const struct arguments *a, struct config *ret) {
+        struct config config;
+        char *error = NULL;
+        int r;
+
+        r = config_load(a->config_path, &config, &error);
+        if (r < 0) {
+                /* one line of the log for each problem */
+                char *rest = NULL;
+                for (char *line = strtok_r(error, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+                        log_error("%s", line);
+                free(error);
+                return r;
+        }
+        if (a->port) {
+                if (strlen(a->port) >= sizeof(config.port_path)) {
+                        log_error("--port: the path is too long");
+                        return -ENAMETOOLONG;
+                }
+                strcpy(config.port_path, a->port);
+                config.port_usb = false;
+        }
+        *ret = config;
+        return 0;
+}
+
+static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata) {
+        struct manager *m = userdata;
+
+        if (si->ssi_signo == SIGHUP) {
+                log_notice("SIGHUP: the config is read at the start only; restart the service to have it "
+                           "read again");
+                return 0;
+        }
+        log_notice("Told to stop: opening both relays");
+        manager_stop(m);
+        return sd_event_exit(sd_event_source_get_event(s), EXIT_SUCCESS);
+}
+
+static int add_signals(sd_event *event, struct manager *m) {
+        static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+        int r;
+
+        for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+                r = sd_event_add_signal(event, NULL, signals[i], on_signal, m);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static void block_signals(void) {
+        sigset_t set;
+
+        sigemptyset(&set);
+        sigaddset(&set, SIGTERM);
+        sigaddset(&set, SIGINT);
+        sigaddset(&set, SIGHUP);
+        sigprocmask(SIG_BLOCK, &set, NULL);
+        signal(SIGPIPE, SIG_IGN); /* a reader of our log or output that goes away must not end us */
+}
+
+/* A card that answers no more must not stop the decision loop when a page of the program is to be read again.
+ * Under a limit locking would make later allocations fail instead, so it is left. */
+static void lock_memory(void) {
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0 || limit.rlim_cur != RLIM_INFINITY)
+                return;
+        if (mlockall(MCL_CURRENT | MCL_FUTURE) < 0)
+                log_info("Cannot lock the program in memory: %m");
+}
+
+static int run(const struct arguments *a, const struct config *config) {
+        struct manager *m = NULL;
+        sd_event *event = NULL;
+        int r;
+
+        block_signals();
+        lock_memory();
+        r = sd_event_default(&event);
+        if (r >= 0)
+                r = manager_new(event, config, a->bus_address, &m);
+        if (r >= 0)
+                r = add_signals(event, m);
+        if (r >= 0) {
+                log_info("smartbmsd " SMARTBMS_VERSION " started");
+                r = sd_event_loop(event); /* what sd_event_exit() was given */
+        }
+        if (r < 0)
+                log_error("smartbmsd ends: %s", strerror(-r));
+        manager_free(m);
+        sd_event_unref(event);
+        return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static void ignore_feedback(void *userdata, usec_t now, enum relay_id relay, struct maybe closed,
+                            bool at_start) {
+        (void)userdata, (void)now, (void)relay, (void)closed, (void)at_start;
+}
+
+static void note_fault(void *userdata, usec_t now, const char *text) {
+        bool *failed = userdata;
+
+        (void)now;
+        *failed = text[0] != '\0';
+        if (*failed)
+                log_error("%s", text);
+}
+
+/* After the daemon's death, by whatever cause: its successor is a second away at the least. */
+static int open_relays(const struct config *config) {
+        bool failed = false;
+        const struct relay_output_callbacks callbacks = {ignore_feedback, note_fault, &failed};
+        struct relay_output *relays = NULL;
+        sd_event *event = NULL;
+        int r;
+
+        r = sd_event_default(&event);
+        if (r >= 0)
+                r = relay_output_new(event, config, &callbacks, &relays);
+        if (r >= 0)
+                r = sd_event_add_time_relative(event, NULL, CLOCK_BOOTTIME, PULSE_WAIT_USEC, 1, NULL,
+                                               (void *)(intptr_t)EXIT_SUCCESS);
+        if (r >= 0)
+                r = sd_event_loop(event);
+        relay_output_free(relays);
+        sd_event_unref(event);
+        return r >= 0 && !failed ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(int argc, char *argv[]) {
+        struct arguments a;
+        struct config config;
+        int r;
+
+        if (parse_arguments(argc, argv, &a) < 0) {
+                fputs("Try 'smartbmsd --help'.\n", stderr);
+                return EXIT_USAGE;
+        }
+        if (a.action == ACTION_HELP || a.action == ACTION_VERSION) {
+                fputs(a.action == ACTION_HELP ? help : "smartbmsd " SMARTBMS_VERSION "\n", stdout);
+                return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+        }
+
+        log_open();
+        log_set_max_level(a.log_level);
+        r = load_config(&a, &config);
+        if (r <
+            0) /* a file that cannot be read just now may be read the next time; one that is wrong stays so */
+                return a.action == ACTION_CHECK_CONFIG || r == -EIO ? EXIT_FAILURE : EXIT_BAD_CONFIG;
+
+        switch (a.action) {
+        case ACTION_CHECK_CONFIG:
+                printf("%s: good\n", a.config_path);
+                return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+        case ACTION_OPEN_RELAYS:
+                return open_relays(&config);
+        default:
+                return run(&a, &config);
+        }
+}
