@@ -298,8 +298,8 @@ static void place_board(const struct link *l, char *text, size_t size) {
                          l->faulty_board);
         else
                 snprintf(text, size,
-                         "all %d boards are heard, but one reports a fault: it cannot measure its cell, or its "
-                         "bypass is faulty",
+                         "all %d boards are heard, but one reports a fault: it cannot measure its cell, or "
+                         "its bypass is faulty",
                          l->error_frame.count);
 }
 

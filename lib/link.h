@@ -50,7 +50,7 @@ struct link {
 
         enum link_state state;
         enum link_cause cause;
-        bool warning; /* the E light: from the first E frame until LINK_LIVE_FRAMES error-free ones in a row */
+        bool warning; /* the E light: from the first E frame until LINK_LIVE_FRAMES error-free in a row */
 
         usec_t period;      /* 1.0 s or 0.5 s (B10) */
         unsigned fast_run, slow_run;
@@ -80,7 +80,8 @@ enum link_verdict {
 };
 
 /* Takes one accepted frame with its bytes. */
-enum link_verdict link_frame(struct link *l, usec_t now, const struct frame *frame, const uint8_t bytes[FRAME_SIZE]);
+enum link_verdict link_frame(struct link *l, usec_t now, const struct frame *frame,
+                             const uint8_t bytes[FRAME_SIZE]);
 
 /* Silence must trip as surely as a bad reading: call on every tick. */
 void link_tick(struct link *l, usec_t now);

@@ -54,17 +54,23 @@ static void miss(struct pack *p, unsigned first, unsigned last) {
                         p->cells[i].missed++;
 }
 
-/* B16: counts the cells that the rotation stepped over between two successive frames. The IN board may be
- * configured for more cells than there are, so the wrap to 1 can come anywhere from the count up (B4). */
+/* B16: counts the cells that the rotation stepped over between two successive details. Frames without one (0)
+ * are no step. The IN board may be configured for more cells than there are, so the wrap to 1 can come anywhere
+ * from the count up (B4). */
 static void follow_rotation(struct pack *p, usec_t now, usec_t period, const struct frame *f) {
-        unsigned from = p->last_detail, to = f->detail_cell;
-        bool lost = usec_since(now, p->frame_at) >= period * 3 / 2;
+        unsigned to = f->detail_cell;
 
-        p->last_detail = f->detail_cell;
-        if (from == 0 || to == 0 || lost)
+        if (usec_since(now, p->frame_at) >= period * 3 / 2)
+                p->last_detail = 0; /* a message was lost: nobody knows what it carried */
+        if (to == 0)
                 return;
-        /* A number that comes twice is a repeated message, not a whole rotation; but with two cells a step over
-         * the other one has no other form. */
+
+        unsigned from = p->last_detail;
+        p->last_detail = f->detail_cell;
+        if (from == 0)
+                return;
+        /* A number that comes twice is a repeated message, not a whole rotation; but with two cells a step
+         * over the other one has no other form. */
         if (from == to && p->count > 2)
                 return;
 

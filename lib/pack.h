@@ -44,7 +44,7 @@ struct pack {
         struct agreed switches;    /* pair 130 */
         struct pair pairs[256];    /* by key */
 
-        uint8_t last_detail; /* byte 24 of the frame before, for B16 */
+        uint8_t last_detail; /* the newest byte 24 that was not 0; 0 = a message was lost since (B16) */
 
         uint8_t frozen_bytes[FRAME_SIZE]; /* B12 */
         usec_t frozen_since;

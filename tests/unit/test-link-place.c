@@ -60,15 +60,19 @@ static void test_chain(void **state) {
                 {TAP_IN, 255, 253, 0, 0, "chain broken: board 2, or the link from it to board 3"},
                 {TAP_LAST, 16, 11, 0, 0, "chain broken: board 5, or the link from it to board 6"},
                 /* count N - 1: at the IN board it is alive itself, at the last board it need not be */
-                {TAP_IN, 16, 15, 0, 0, "chain broken: the IN board's output (board 1), or the link from it to board 2"},
+                {TAP_IN, 16, 15, 0, 0,
+                 "chain broken: the IN board's output (board 1), or the link from it to board 2"},
                 {TAP_LAST, 16, 15, 0, 0,
                  "no data from the IN board: check its supply and the link from it to board 2"},
-                {TAP_IN, 2, 1, 0, 0, "chain broken: the IN board's output (board 1), or the link from it to board 2"},
+                {TAP_IN, 2, 1, 0, 0,
+                 "chain broken: the IN board's output (board 1), or the link from it to board 2"},
                 /* count 0 */
                 {TAP_IN, 16, 0, 0, 0,
                  "chain broken: the last board (16), or the ring return from it to the IN board"},
-                {TAP_IN, 0, 0, 0, 0, "chain broken: the last board, or the ring return from it to the IN board"},
-                {TAP_LAST, 16, 0, 0, 0, "the IN board hears no ring return: is `tap: last` right in the config?"},
+                {TAP_IN, 0, 0, 0, 0,
+                 "chain broken: the last board, or the ring return from it to the IN board"},
+                {TAP_LAST, 16, 0, 0, 0,
+                 "the IN board hears no ring return: is `tap: last` right in the config?"},
                 /* an orphan that knows its own number needs no N, and N no guess */
                 {TAP_IN, 0, 5, KEY_ORPHAN, 12, "chain broken: board 11, or the link from it to board 12"},
                 {TAP_IN, 16, 5, KEY_ORPHAN, 12, "chain broken: board 11, or the link from it to board 12"},
@@ -81,6 +85,8 @@ static void test_chain(void **state) {
                 {TAP_IN, 16, 11, KEY_ORPHAN, 0, "chain broken: board 5, or the link from it to board 6"},
                 {TAP_IN, 0, 11, KEY_ORPHAN, 0,
                  "chain broken: only the last 11 boards are heard (give `cells:` to learn the place)"},
+                {TAP_IN, 16, 11, KEY_ORPHAN, 1, /* the IN board makes no orphans */
+                 "chain broken: board 5, or the link from it to board 6"},
                 /* another key's value is no number; nor is the hour and minute of old firmware */
                 {TAP_IN, 16, 11, 130 + 25, 12, "chain broken: board 5, or the link from it to board 6"},
                 {TAP_IN, 16, 11, 23, 12, "chain broken: board 5, or the link from it to board 6"},
@@ -143,7 +149,8 @@ static void test_silence(void **state) {
 
 static void test_faulty_board(void **state) {
         static const char *const unknown =
-                "all 16 boards are heard, but one reports a fault: it cannot measure its cell, or its bypass is faulty";
+                "all 16 boards are heard, but one reports a fault: it cannot measure its cell, or its bypass "
+                "is faulty";
         static const char *const named =
                 "board 7 cannot measure its cell: check its wires to the cell, or replace it";
         struct frame f = frame_of(16, BIT2);
@@ -176,10 +183,19 @@ static void test_faulty_board(void **state) {
         take(&l, NOW + 5 * S, &f);
         expect_place(&l, named);
 
+        /* the chain breaks, and is mended: the name is to be heard anew */
+        struct frame cut = frame_of(9, BIT2);
+        take(&l, NOW + 6 * S, &cut);
+        f.detail_cell = 8;
+        f.detail_mv = 3305;
+        f.detail_temperature_known = true;
+        take(&l, NOW + 7 * S, &f);
+        expect_place(&l, unknown);
+
         f.detail_cell = 17; /* more cells configured than there are: nobody's detail */
         f.detail_mv = 0;
-        take(&l, NOW + 6 * S, &f);
-        expect_place(&l, named);
+        take(&l, NOW + 8 * S, &f);
+        expect_place(&l, unknown);
 }
 
 static void test_others(void **state) {
@@ -221,7 +237,8 @@ static void test_others(void **state) {
         link_init(&l, NOW, TAP_IN, 16, false, 2);
         for (unsigned k = 1; k < 12; k++)
                 take(&l, NOW + k * S, &good);
-        expect_place(&l, "the same message has come for 10 s: the IN board is stuck, or its data is being replayed");
+        expect_place(&l, "the same message has come for 10 s: the IN board is stuck, or its data is being "
+                         "replayed");
 
         link_port_lost(&l, NOW + 12 * S);
         expect_place(&l, "the serial port is gone: is the adapter plugged in?");

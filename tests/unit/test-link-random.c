@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The link under random sequences of frames, repetitions, E frames, pauses and ticks. Beside it the test keeps the
- * few facts the rules speak of (who came when), and checks after every step what B8, B10, B11 and B13 promise. */
+/* The link under random sequences of frames, repetitions, E frames, pauses and ticks. Beside it the test keeps
+ * the few facts the rules speak of (who came when), and checks after every step what B8, B10, B11 and B13
+ * promise. */
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,7 +26,7 @@ struct facts {
         usec_t last_frame, last_good; /* 0 = none; good: error-free, a repetition or not */
         unsigned good_run;            /* error-free ones in a row: no E, no silence, no lost port between */
         unsigned error_run;           /* E frames in a row, likewise */
-        usec_t same_since;            /* the newest bytes come unchanged since; 0 = no good frame to compare with */
+        usec_t same_since;            /* the newest bytes come unchanged since; 0 = none to compare with */
         bool repeated;                /* ... for 10 s: nothing counts until another frame comes */
         bool light;                   /* the E light */
         bool error_since_good;
@@ -138,7 +139,8 @@ static void check(struct world *w, enum link_state before) {
         const struct link *l = &w->link;
         const struct facts *f = &w->facts;
         usec_t patience = l->period * 7 / 2;
-        usec_t good = f->last_good ? f->last_good : f->started, heard = f->last_frame ? f->last_frame : f->started;
+        usec_t good = f->last_good ? f->last_good : f->started;
+        usec_t heard = f->last_frame ? f->last_frame : f->started;
 
         assert_true(l->period == S || l->period == 500 * MS);
         assert_int_equal(l->warning, f->light);

@@ -347,8 +347,8 @@ static void test_single_error_then_silence(void **state) {
         }
 }
 
-/* chain.md R10: orphans come every 1.5 cycles, the first 2.5 cycles after the last message. Design 12: both open
- * within 3.6 s of the last error-free frame (1.9 s when fast). */
+/* chain.md R10: orphans come every 1.5 cycles, the first 2.5 cycles after the last message. Design 12: both
+ * open within 3.6 s of the last error-free frame (1.9 s when fast). */
 static void test_cut_chain(void **state) {
         static const usec_t periods[] = {1000 * MS, 500 * MS};
         struct chain c;
@@ -425,7 +425,8 @@ static void test_causes(void **state) {
                 f.key_byte = rows[i].key_byte;
                 c.now += S;
                 enum link_verdict v = send_next(&c, f);
-                if (v != (rows[i].cause ? LINK_FRAME_ERROR : LINK_FRAME_GOOD) || c.link.cause != rows[i].cause)
+                enum link_verdict want = rows[i].cause != LINK_CAUSE_NONE ? LINK_FRAME_ERROR : LINK_FRAME_GOOD;
+                if (v != want || c.link.cause != rows[i].cause)
                         fail_msg("%s: verdict %d, cause %d", rows[i].what, v, c.link.cause);
                 assert_int_equal(c.link.warning, rows[i].cause != LINK_CAUSE_NONE);
         }
@@ -548,7 +549,8 @@ static void test_identical_then_others(void **state) {
         expect(&c, LINK_ERROR, LINK_CAUSE_CHAIN);
 }
 
-/* Byte 24 alone makes a difference; so does any frame in between; and what lies before a silence is not "for 10 s". */
+/* Byte 24 alone makes a difference; so does any frame in between; and what lies before a silence is not "for
+ * 10 s". */
 static void test_not_identical(void **state) {
         struct chain c;
         struct frame f = good_frame(16);
@@ -716,6 +718,14 @@ static void test_port_lost(void **state) {
         send_good(&c, 1, S, 16);
         expect(&c, LINK_LIVE, LINK_CAUSE_NONE);
 
+        usec_t last_good = c.now; /* an E frame before the port went does not turn it into E later */
+        c.now += S;
+        send_next(&c, cut_frame(5));
+        link_port_lost(&c.link, c.now + 1);
+        tick_at(&c, last_good + 3500 * MS);
+        expect(&c, LINK_STALE, LINK_CAUSE_PORT);
+
+        start_live(&c, S, 2);
         link_port_opened(&c.link); /* no port was lost: nothing to say */
         expect(&c, LINK_LIVE, LINK_CAUSE_NONE);
 }

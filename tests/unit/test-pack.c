@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What is kept of error-free frames: details, V-bypass and mode once believed (B9), missing cells (B16), frozen
- * readings (B12), bypassing cells (P7). */
+/* What is kept of error-free frames: details, V-bypass and mode once believed (B9), missing cells (B16),
+ * frozen readings (B12), bypassing cells (P7). */
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -344,7 +344,8 @@ static void test_skipped_cell(void **state) {
                         assert_int_equal(pack_missing_cell(&r.pack), 0);
                         rotate(&r, rows[i].count, rows[i].m, rows[i].skipped);
                 }
-                send(&r, frame_of(rows[i].count, rows[i].skipped == 1 ? 2 : 1)); /* a step over the last shows now */
+                /* a step over the last cell shows only now */
+                send(&r, frame_of(rows[i].count, rows[i].skipped == 1 ? 2 : 1));
                 assert_int_equal(pack_missing_cell(&r.pack), rows[i].skipped);
 
                 send(&r, frame_of(rows[i].count, (uint8_t) rows[i].skipped)); /* heard again */
@@ -426,6 +427,16 @@ static void test_no_miss(void **state) {
         }
         assert_int_equal(pack_missing_cell(&r.pack), 0);
 
+        start(&r); /* between the details of 2 and 3 */
+        for (int n = 0; n < 3; n++)
+                for (uint8_t k = 1; k <= 5; k++) {
+                        if (k == 3)
+                                send(&r, frame_of(5, 0));
+                        send(&r, frame_of(5, k));
+                }
+        for (unsigned k = 1; k <= 5; k++)
+                assert_int_equal(r.pack.cells[k].missed, 0);
+
         start(&r);
         rotate(&r, 5, 5, 0);
         for (uint8_t k = 1; k <= 2; k++)
@@ -435,6 +446,46 @@ static void test_no_miss(void **state) {
         for (uint8_t k = 2; k <= 5; k++)
                 send(&r, frame_of(5, k));
         for (unsigned k = 1; k <= 5; k++)
+                assert_int_equal(r.pack.cells[k].missed, 0);
+}
+
+/* A frame without detail in the place of 3 is no excuse; a message lost beside it is. */
+static void test_no_detail_instead(void **state) {
+        static const usec_t before[] = {S, 2 * S, S}, after[] = {S, S, 2 * S};
+        struct rig r;
+
+        (void) state;
+        for (size_t i = 0; i < ARRAY_SIZE(before); i++) {
+                start(&r);
+                for (int n = 0; n < 2; n++) {
+                        send(&r, frame_of(5, 1));
+                        send(&r, frame_of(5, 2));
+                        send_after(&r, before[i], frame_of(5, 0));
+                        send_after(&r, after[i], frame_of(5, 4));
+                        send(&r, frame_of(5, 5));
+                }
+                assert_int_equal(pack_missing_cell(&r.pack), i == 0 ? 3 : 0);
+                assert_int_equal(r.pack.cells[3].missed, i == 0 ? 2 : 0);
+        }
+}
+
+/* Numbers above the count are nobody, stepped over or not; a new count begins a new rotation. */
+static void test_nobody_above_the_count(void **state) {
+        struct rig r;
+
+        (void) state;
+        start(&r);
+        for (int n = 0; n < 3; n++) {
+                rotate(&r, 5, 5, 0);
+                send(&r, frame_of(5, 8));
+        }
+        for (unsigned k = 1; k <= CELLS_MAX; k++)
+                assert_int_equal(r.pack.cells[k].missed, 0);
+
+        start(&r);
+        send(&r, frame_of(16, 9));
+        send(&r, frame_of(15, 3));
+        for (unsigned k = 1; k <= CELLS_MAX; k++)
                 assert_int_equal(r.pack.cells[k].missed, 0);
 }
 
@@ -641,6 +692,8 @@ int main(void) {
                 cmocka_unit_test(test_lost_message),
                 cmocka_unit_test(test_miss_loss_miss),
                 cmocka_unit_test(test_no_miss),
+                cmocka_unit_test(test_no_detail_instead),
+                cmocka_unit_test(test_nobody_above_the_count),
                 cmocka_unit_test(test_missed_saturates),
                 cmocka_unit_test(test_frozen_boundary),
                 cmocka_unit_test(test_frozen_bytes),
