@@ -43,8 +43,13 @@ static void break_runs(struct link *l) {
         l->identical_since = 0;
 }
 
+/* chain.md R11: started by a cell board that hears nothing, at its own pace. */
+static bool is_orphan(const struct frame *f) {
+        return (f->status & FRAME_STATUS_COMMUNICATION_ERROR) && frame_key(f) == FRAME_KEY_ORPHAN;
+}
+
 static enum link_cause judge_flagged(const struct link *l, const struct frame *f) {
-        if (f->count == 0 || f->count != expected_cells(l) || frame_key(f) == FRAME_KEY_ORPHAN)
+        if (f->count == 0 || f->count != expected_cells(l) || is_orphan(f))
                 return LINK_CAUSE_CHAIN;
         return LINK_CAUSE_BOARD;
 }
@@ -66,10 +71,15 @@ static enum link_cause judge(const struct link *l, const struct frame *f) {
         return LINK_CAUSE_NONE;
 }
 
-/* B10. An interval of exactly 0.75 s speaks for neither rate. */
-static void follow_period(struct link *l, usec_t now) {
+/* B10. An interval of exactly 0.75 s speaks for neither rate. Orphans come every 1.5 cycles (chain.md R10),
+ * which would pass for slow messages: they say nothing about the IN board's rate. */
+static void follow_period(struct link *l, usec_t now, const struct frame *f) {
         if (l->last_frame == 0)
                 return;
+        if (is_orphan(f) || (l->error_run > 0 && is_orphan(&l->error_frame))) {
+                l->fast_run = l->slow_run = 0;
+                return;
+        }
 
         usec_t interval = usec_since(now, l->last_frame);
         l->fast_run = interval < INTERVAL_LIMIT ? l->fast_run + 1 : 0;
@@ -184,7 +194,7 @@ enum link_verdict link_frame(struct link *l, usec_t now, const struct frame *fra
                              const uint8_t bytes[FRAME_SIZE]) {
         /* Silence before this frame counts even if no tick fell into it. */
         link_tick(l, now);
-        follow_period(l, now);
+        follow_period(l, now, frame);
         l->last_frame = now;
         note_count(l, now, frame);
 
@@ -275,7 +285,7 @@ static void place_chain(const struct link *l, char *text, size_t size) {
         const struct frame *f = &l->error_frame;
         int n = expected_cells(l);
 
-        if (frame_key(f) == FRAME_KEY_ORPHAN && f->value > 1) /* chain.md R11: the originator's own number */
+        if (is_orphan(f) && f->value > 1) /* the originator's own number */
                 place_after(l, f->value - 1, text, size);
         else if (f->count == 0)
                 place_no_return(l, text, size);

@@ -52,7 +52,7 @@ struct link {
         enum link_cause cause;
         bool warning; /* the E light: from the first E frame until LINK_LIVE_FRAMES error-free in a row */
 
-        usec_t period;      /* 1.0 s or 0.5 s (B10) */
+        usec_t period;      /* the IN board's: 1.0 s or 0.5 s (B10) */
         unsigned fast_run, slow_run;
 
         usec_t last_frame, last_error_free; /* times; 0 = never */

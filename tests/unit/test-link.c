@@ -261,6 +261,36 @@ static void test_error_frames_have_a_period_too(void **state) {
         assert_int_equal(link_deadline(&c.link), c.now + 1750 * MS);
 }
 
+/* ... but not orphans', every 1.5 cycles: a chain mended in fast mode is still in fast mode. */
+static void test_orphans_have_no_period(void **state) {
+        struct frame orphan = cut_frame(7);
+        struct chain c;
+
+        (void) state;
+        orphan.key_byte = FRAME_KEY_ORPHAN + FRAME_KEY_BIAS;
+        start_live(&c, 500 * MS, 2);
+        c.now += 1250 * MS;
+        send_next(&c, orphan);
+        for (int i = 0; i < 20; i++) {
+                c.now += 755 * MS;
+                send_next(&c, orphan);
+        }
+        expect(&c, LINK_ERROR, LINK_CAUSE_CHAIN);
+        assert_int_equal(c.link.period, 500 * MS);
+        send_good(&c, 1, 1300 * MS, 16);
+        send_good(&c, 2, 800 * MS, 16); /* two late ones: two intervals */
+        assert_int_equal(c.link.period, 500 * MS);
+        send_good(&c, 1, 800 * MS, 16);
+        assert_int_equal(c.link.period, S);
+
+        start(&c, 16, 2); /* nor do they make it fast */
+        for (int i = 0; i < 20; i++) {
+                c.now += 600 * MS;
+                send_next(&c, orphan);
+        }
+        assert_int_equal(c.link.period, S);
+}
+
 /* USB adapters batch: two frames, one read, one timestamp. */
 static void test_batches(void **state) {
         struct chain c;
@@ -425,7 +455,7 @@ static void test_causes(void **state) {
                 f.key_byte = rows[i].key_byte;
                 c.now += S;
                 enum link_verdict v = send_next(&c, f);
-                enum link_verdict want = rows[i].cause != LINK_CAUSE_NONE ? LINK_FRAME_ERROR : LINK_FRAME_GOOD;
+                enum link_verdict want = rows[i].cause == LINK_CAUSE_NONE ? LINK_FRAME_GOOD : LINK_FRAME_ERROR;
                 if (v != want || c.link.cause != rows[i].cause)
                         fail_msg("%s: verdict %d, cause %d", rows[i].what, v, c.link.cause);
                 assert_int_equal(c.link.warning, rows[i].cause != LINK_CAUSE_NONE);
@@ -754,6 +784,7 @@ int main(void) {
                 cmocka_unit_test(test_period_to_slow),
                 cmocka_unit_test(test_period_needs_a_row),
                 cmocka_unit_test(test_error_frames_have_a_period_too),
+                cmocka_unit_test(test_orphans_have_no_period),
                 cmocka_unit_test(test_batches),
                 cmocka_unit_test(test_error_by_trip_frames),
                 cmocka_unit_test(test_good_frame_cancels_an_error_run),
