@@ -199,9 +199,7 @@ struct words {
         char cell[16], value[32], limit[32];
 };
 
-enum quantity { QUANTITY_NONE, QUANTITY_MV, QUANTITY_DECIC, QUANTITY_PERMYRIAD };
-
-static enum quantity rule_quantity(enum rule rule) {
+enum quantity rule_quantity(enum rule rule) {
         switch (rule) {
         case RULE_V_MAX:
         case RULE_V_MIN:
@@ -214,6 +212,22 @@ static enum quantity rule_quantity(enum rule rule) {
         case RULE_T_MAX_CELL:
                 return QUANTITY_DECIC;
         default: /* no table row: carries no quantity */
+                return QUANTITY_NONE;
+        }
+}
+
+enum quantity hold_quantity(enum hold_kind kind, enum rule rule) {
+        switch (kind) {
+        case HOLD_RULE:
+                return rule_quantity(rule);
+        case HOLD_V_BYPASS:
+        case HOLD_V_HYSTERESIS:
+                return QUANTITY_MV;
+        case HOLD_T_HYSTERESIS:
+                return QUANTITY_DECIC;
+        case HOLD_SOC:
+                return QUANTITY_PERMYRIAD;
+        default: /* held by time, by the link or by hand */
                 return QUANTITY_NONE;
         }
 }
@@ -357,8 +371,7 @@ static void hold_rule_text(const struct hold *hold, char *ret_text, size_t size)
 }
 
 static void hold_hysteresis_text(const struct hold *hold, char *ret_text, size_t size) {
-        const struct words w = words_make(hold->kind == HOLD_V_HYSTERESIS ? QUANTITY_MV : QUANTITY_DECIC,
-                                          hold->cell, hold->value, hold->limit);
+        const struct words w = words_make(hold_quantity(hold->kind, hold->rule), hold->cell, hold->value, hold->limit);
         const bool rise = hold->rule == RULE_V_MIN || hold->rule == RULE_T_MIN_CHARGE ||
                           hold->rule == RULE_T_MIN_DISCHARGE;
 

@@ -19,6 +19,11 @@ const char *accept_verdict_name(enum accept_verdict verdict);
 const char *temperature_coding_name(enum temperature_coding coding); /* "sheet", "legacy" */
 const char *event_kind_name(enum event_kind kind);    /* "relay-opened", ... as in conf/org.smartbms1.xml */
 
+/* What the value and limit of a reason or hold count. */
+enum quantity { QUANTITY_NONE, QUANTITY_MV, QUANTITY_DECIC, QUANTITY_PERMYRIAD };
+enum quantity rule_quantity(enum rule rule);
+enum quantity hold_quantity(enum hold_kind kind, enum rule rule);
+
 /* "cell 3 at 3.655 V reached V-max 3.650 V". relay: whose reason it is; closed: what it is now. The age is not part
  * of it: reason.at stands beside it. Writes a truncated sentence when size is too small; 128 bytes are enough. */
 void reason_text(const struct reason *reason, enum relay_id relay, bool closed, char *ret_text, size_t size);

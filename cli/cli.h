@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* smartbmsctl: what every verb has in common. A verb talks D-Bus only and holds no battery knowledge of its own. */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "client.h"
+
+/* Exit codes, part of the interface (smartbmsctl(1)). */
+enum {
+        EXIT_OK = 0,
+        EXIT_REFUSED = 1,   /* refused or failed */
+        EXIT_USAGE = 2,
+        EXIT_NO_DAEMON = 3,
+        EXIT_DATA_STALE = 4, /* the answer is printed, but rests on old readings */
+};
+
+enum option_flags {
+        OPTION_JSON = 1 << 0,
+        OPTION_MINUTES = 1 << 1,
+        OPTION_COUNT = 1 << 2,
+        OPTION_ONCE = 1 << 3,
+        OPTION_SIZE = 1 << 4,
+};
+
+struct cli {
+        const char *address; /* --bus; NULL = the system bus */
+        unsigned options;    /* the OPTION_ flags that were given */
+        int64_t minutes, count;
+        int rows, columns; /* --size */
+        char *const *args; /* what follows the verb */
+        int n_args;
+        struct client client; /* connected by run_verb() for verbs that want it */
+};
+
+static inline bool cli_json(const struct cli *c) {
+        return c->options & OPTION_JSON;
+}
+
+struct verb {
+        const char *name; /* one or two words: "cells accept" */
+        const char *args; /* for the synopsis: "NAME VALUE..." */
+        const char *help;
+        int min_args, max_args; /* max -1: any number */
+        unsigned options;       /* which OPTION_ flags it takes */
+        bool offline;              /* connects by itself, or not at all */
+        int (*check)(struct cli *c); /* of the arguments, before anything is asked of the daemon: 0 or an exit code */
+        int (*run)(struct cli *c); /* returns an exit code */
+};
+
+extern const struct verb verbs[];
+extern const size_t n_verbs;
+
+/* verb-*.c */
+int check_names(struct cli *c);
+int check_changes(struct cli *c);
+int check_relay(struct cli *c);
+int check_minutes(struct cli *c);
+int check_percent(struct cli *c);
+int verb_status(struct cli *c);
+int verb_cells(struct cli *c);
+int verb_cells_accept(struct cli *c);
+int verb_monitor(struct cli *c);
+int verb_get(struct cli *c);
+int verb_set(struct cli *c);
+int verb_reset(struct cli *c);
+int verb_why(struct cli *c);
+int verb_release(struct cli *c);
+int verb_recover(struct cli *c);
+int verb_soc_set(struct cli *c);
+int verb_energy(struct cli *c);
+int verb_config_check(struct cli *c);
+int verb_config_diff(struct cli *c);
+int verb_version(struct cli *c);
+int verb_watch(struct cli *c);
+int verb_help(struct cli *c);
+
+/* One line on stderr, "smartbmsctl: ...", and the exit code back. */
+int fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));

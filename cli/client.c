@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+#include "client.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli.h"
+
+static usec_t now_usec(void) {
+        struct timespec ts;
+
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (usec_t)ts.tv_sec * USEC_PER_SEC + (usec_t)ts.tv_nsec / 1000;
+}
+
+/* The hello with the bus takes no timeout of its own: a stopped dbus-daemon must not hold a person up. */
+static int wait_ready(sd_bus *bus) {
+        const usec_t deadline = now_usec() + CLIENT_READ_TIMEOUT_USEC * 9 / 10;
+        int r;
+
+        while ((r = sd_bus_is_ready(bus)) == 0) {
+                const usec_t now = now_usec();
+
+                if (now >= deadline)
+                        return -ETIMEDOUT;
+                r = sd_bus_process(bus, NULL);
+                if (r < 0)
+                        return r;
+                if (r > 0)
+                        continue;
+                r = sd_bus_wait(bus, deadline - now);
+                if (r < 0 && r != -EINTR)
+                        return r;
+        }
+        return r < 0 ? r : 0;
+}
+
+static int connect_bus(const char *address, sd_bus **ret) {
+        sd_bus *bus = NULL;
+        int r;
+
+        if (address == NULL) {
+                r = sd_bus_open_system(&bus);
+        } else {
+                r = sd_bus_new(&bus);
+                if (r >= 0)
+                        r = sd_bus_set_address(bus, address);
+                if (r >= 0)
+                        r = sd_bus_set_bus_client(bus, true);
+                if (r >= 0)
+                        r = sd_bus_start(bus);
+        }
+        if (r >= 0)
+                r = wait_ready(bus);
+        if (r < 0) {
+                sd_bus_close_unref(bus);
+                return r;
+        }
+        *ret = bus;
+        return 0;
+}
+
+int client_open(struct client *c, const char *address) {
+        int r;
+
+        c->address = address;
+        c->bus = NULL;
+        r = connect_bus(address, &c->bus);
+        if (r == -EINVAL && address != NULL) {
+                snprintf(c->error, sizeof(c->error), "'%s' is no D-Bus address; an example: unix:path=/run/bus",
+                         address);
+                return EXIT_USAGE;
+        }
+        if (r < 0) {
+                snprintf(c->error, sizeof(c->error), "smartbmsd is not running: no connection to the %s: %s",
+                         address ? "bus given with --bus" : "system bus", strerror(-r));
+                return EXIT_NO_DAEMON;
+        }
+        return 0;
+}
+
+void client_close(struct client *c) {
+        /* Not sd_bus_flush_close_unref(): flushing to a stopped bus would block. */
+        c->bus = sd_bus_close_unref(c->bus);
+}
+
+int client_new_call(struct client *c, const char *interface, const char *method, sd_bus_message **ret) {
+        sd_bus_message *m = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_call(c->bus, &m, SMARTBMS_BUS_NAME, SMARTBMS_BUS_PATH, interface, method);
+        if (r >= 0)
+                r = sd_bus_message_set_auto_start(m, false);
+        if (r < 0) {
+                sd_bus_message_unref(m);
+                snprintf(c->error, sizeof(c->error), "cannot make a call of %s: %s", method, strerror(-r));
+                return r == -ENOTCONN || r == -ECONNRESET ? EXIT_NO_DAEMON : EXIT_REFUSED;
+        }
+        *ret = m;
+        return 0;
+}
+
+static bool is_any(const sd_bus_error *error, const char *const *names) {
+        for (; *names; names++)
+                if (sd_bus_error_has_name(error, *names))
+                        return true;
+        return false;
+}
+
+static int call_failed(struct client *c, int r, const sd_bus_error *error) {
+        static const char *const absent[] = {
+                SD_BUS_ERROR_SERVICE_UNKNOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER, SD_BUS_ERROR_DISCONNECTED, NULL};
+        static const char *const silent[] = {SD_BUS_ERROR_NO_REPLY, SD_BUS_ERROR_TIMEOUT, NULL};
+
+        if (is_any(error, absent) || r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE) {
+                snprintf(c->error, sizeof(c->error), "smartbmsd is not running (start it: systemctl start smartbmsd)");
+                return EXIT_NO_DAEMON;
+        }
+        if (is_any(error, silent) || r == -ETIMEDOUT) {
+                snprintf(c->error, sizeof(c->error), "smartbmsd does not answer");
+                return EXIT_NO_DAEMON;
+        }
+        if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED))
+                snprintf(c->error, sizeof(c->error),
+                         "not allowed: changing something needs group smartbms or root%s%s",
+                         error->message ? ": " : "", error->message ? error->message : "");
+        else if (error->message)
+                snprintf(c->error, sizeof(c->error), "%s", error->message);
+        else
+                snprintf(c->error, sizeof(c->error), "%s", error->name ? error->name : strerror(-r));
+        return EXIT_REFUSED;
+}
+
+int client_send(struct client *c, sd_bus_message *call, usec_t timeout, sd_bus_message **ret_reply) {
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r;
+
+        r = sd_bus_call(c->bus, call, timeout, &error, ret_reply);
+        r = r < 0 ? call_failed(c, r, &error) : 0;
+        sd_bus_error_free(&error);
+        return r;
+}
+
+int client_get_all(struct client *c, const char *interface, sd_bus_message **ret_reply) {
+        sd_bus_message *m = NULL;
+        int r;
+
+        r = client_new_call(c, "org.freedesktop.DBus.Properties", "GetAll", &m);
+        if (r != 0)
+                return r;
+        r = sd_bus_message_append(m, "s", interface);
+        r = r < 0 ? client_bad_reply(c, r) : client_send(c, m, CLIENT_READ_TIMEOUT_USEC, ret_reply);
+        sd_bus_message_unref(m);
+        return r;
+}
+
+int client_bad_reply(struct client *c, int error) {
+        snprintf(c->error, sizeof(c->error), "cannot understand smartbmsd's answer (another version?): %s",
+                 strerror(-error));
+        return EXIT_REFUSED;
+}
+
+static int one_entry(sd_bus_message *m, client_entry_fn fn, void *userdata) {
+        const char *key, *contents;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &key);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_peek_type(m, NULL, &contents);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_enter_container(m, 'v', contents);
+        if (r < 0)
+                return r;
+        r = fn(userdata, key, contents, m);
+        if (r < 0)
+                return r;
+        return sd_bus_message_exit_container(m);
+}
+
+int client_each_entry(sd_bus_message *m, client_entry_fn fn, void *userdata) {
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'a', "{sv}");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+                r = one_entry(m, fn, userdata);
+                if (r < 0)
+                        return r;
+                r = sd_bus_message_exit_container(m);
+                if (r < 0)
+                        return r;
+        }
+        if (r < 0)
+                return r;
+        return sd_bus_message_exit_container(m);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* The way to smartbmsd: one connection, synchronous calls with a timeout, errors turned into exit codes with one
+ * sentence each. Never starts the daemon by bus activation: a status query must not switch relays. */
+
+#include <systemd/sd-bus.h>
+
+#include "units.h"
+
+#define SMARTBMS_BUS_NAME "org.smartbms1"
+#define SMARTBMS_BUS_PATH "/org/smartbms1"
+#define SMARTBMS_INTERFACE(name) "org.smartbms1." name
+
+/* Reading answers from memory: a daemon that needs longer hangs. */
+#define CLIENT_READ_TIMEOUT_USEC USEC_PER_SEC
+/* A change may wait for the disk (design 8: at most 3 s). */
+#define CLIENT_CHANGE_TIMEOUT_USEC (5 * USEC_PER_SEC)
+
+#define CLIENT_ERROR_MAX 512
+
+struct client {
+        const char *address; /* NULL = the system bus */
+        sd_bus *bus;         /* NULL = not connected */
+        char error[CLIENT_ERROR_MAX]; /* the newest failure, one sentence */
+};
+
+/* Each returns 0 or an exit code (EXIT_NO_DAEMON, EXIT_REFUSED) with client.error set. */
+int client_open(struct client *c, const char *address);
+void client_close(struct client *c);
+
+int client_new_call(struct client *c, const char *interface, const char *method, sd_bus_message **ret);
+int client_send(struct client *c, sd_bus_message *call, usec_t timeout, sd_bus_message **ret_reply);
+
+/* The reply's a{sv} of every property of an interface. */
+int client_get_all(struct client *c, const char *interface, sd_bus_message **ret_reply);
+
+/* A reply whose form is not the one agreed. */
+int client_bad_reply(struct client *c, int error);
+
+/* Calls fn for each entry of an a{sv}: m stands inside the variant, whose contents have signature `contents`. fn
+ * consumes exactly those (sd_bus_message_skip() for what it does not want) and returns 0 or a negative error. */
+typedef int (*client_entry_fn)(void *userdata, const char *key, const char *contents, sd_bus_message *m);
+int client_each_entry(sd_bus_message *m, client_entry_fn fn, void *userdata);

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+#include "document.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "names.h"
+
+static const struct {
+        const char *name, *prefix;
+} groups[] = {
+        [GROUP_LINK] = {"link", "link_"},
+        [GROUP_PACK] = {"pack", NULL},
+        [GROUP_SOC] = {"soc", "soc_"},
+        [GROUP_ENERGY] = {"energy", "energy_"},
+        [GROUP_COUNTERS] = {"counters", "counter_"},
+};
+_Static_assert(sizeof(groups) / sizeof(groups[0]) == _GROUP_MAX, "every group has a name");
+
+enum document_group document_group_of(const struct field *field) {
+        for (int g = 0; g < _GROUP_MAX; g++)
+                if (groups[g].prefix && strncmp(field->json, groups[g].prefix, strlen(groups[g].prefix)) == 0)
+                        return g;
+        return GROUP_PACK;
+}
+
+static void write_field(struct json *j, const struct field *field, const struct reading_value *value) {
+        switch (field->kind) {
+        case FIELD_BOOL:
+                if (value->number.known)
+                        json_bool(j, field->json, value->number.value);
+                else
+                        json_null(j, field->json);
+                return;
+        case FIELD_WORD:
+        case FIELD_TEXT:
+                json_string(j, field->json, value->text);
+                return;
+        case FIELD_INT:
+        case FIELD_UINT64:
+        case FIELD_MAYBE:
+        case FIELD_MAYBE64:
+                json_number(j, field->json, value->number, field->decimals);
+                return;
+        }
+}
+
+void document_group(struct json *j, enum document_group group, const struct reading *r) {
+        json_object(j, groups[group].name);
+        for (size_t i = 0; i < n_fields; i++)
+                if (document_group_of(&fields[i]) == group)
+                        write_field(j, &fields[i], &r->values[i]);
+        json_close_object(j);
+}
+
+void document_confirmed(struct json *j, struct maybe64 confirmed) {
+        if (confirmed.known)
+                json_bool(j, "confirmed", confirmed.value);
+        else
+                json_null(j, "confirmed");
+}
+
+void document_relays(struct json *j, const struct reading_relays *relays) {
+        json_object(j, "relays");
+        for (int id = 0; id < _RELAY_MAX; id++) {
+                const struct reading_relay *relay = &relays->relay[id];
+
+                json_object(j, relay_name(id));
+                json_bool(j, "closed", relay->closed);
+                document_confirmed(j, relay->confirmed);
+                json_bool(j, "mapped", relay->mapped);
+                json_string(j, "reason", relay->reason);
+                json_close_object(j);
+        }
+        json_number(j, "recover_remaining_s", relays->recover_seconds, 0);
+        json_close_object(j);
+}
+
+void document_alarms(struct json *j, const struct reading_manager *manager) {
+        json_array(j, "alarms");
+        for (int i = 0; i < manager->n_alarms; i++) {
+                const struct reading_alarm *alarm = &manager->alarms[i];
+
+                json_object(j, NULL);
+                json_string(j, "name", alarm->name);
+                json_number(j, "age_s", some64((int64_t)(alarm->age / USEC_PER_MSEC)), 3);
+                json_string(j, "text", alarm->text);
+                json_close_object(j);
+        }
+        json_close_array(j);
+}
+
+void document_status(struct json *j, const char *time, const struct reading *r,
+                     const struct reading_manager *manager, const struct reading_relays *relays) {
+        json_object(j, NULL);
+        if (time)
+                json_string(j, "time", time);
+        json_string(j, "version", manager->version);
+        json_string(j, "role", manager->role);
+        for (int g = 0; g < _GROUP_MAX; g++)
+                document_group(j, g, r);
+        document_relays(j, relays);
+        document_alarms(j, manager);
+        json_close_object(j);
+}
+
+static const struct {
+        const char *suffix;
+        unsigned decimals;
+} setting_units[] = {
+        [UNIT_MV] = {"_v", 3},      [UNIT_MA] = {"_a", 3},      [UNIT_WH] = {"_wh", 0},
+        [UNIT_W] = {"_w", 0},       [UNIT_DECIC] = {"_degc", 1}, [UNIT_PERCENT] = {"_percent", 0},
+        [UNIT_SECONDS] = {"_s", 0}, [UNIT_NUMBER] = {"", 0},    [UNIT_WORD] = {"", 0},
+};
+
+const char *document_setting_key(enum setting setting, char *ret, size_t size) {
+        const struct setting_info *info = setting_info(setting);
+
+        snprintf(ret, size, "%s%s", info->key, setting_units[info->unit].suffix);
+        return ret;
+}
+
+void document_setting(struct json *j, const char *key, enum setting setting, struct maybe value) {
+        const struct setting_info *info = setting_info(setting);
+        char text[64];
+
+        if (info->unit == UNIT_WORD && value.known) {
+                setting_format(setting, value, text, sizeof(text));
+                json_string(j, key, text);
+                return;
+        }
+        json_number(j, key, value.known ? some64(value.value) : none64(), setting_units[info->unit].decimals);
+}

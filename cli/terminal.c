@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+#include "terminal.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
+
+/* The one writable static of the program: a crash handler has no argument to find it by. */
+static struct {
+        struct termios before;
+        volatile sig_atomic_t entered;
+} saved;
+
+static const char enter_sequence[] = "\033[?1049h\033[?25l\033[2J"; /* alternate screen, no cursor, clear */
+static const char leave_sequence[] = "\033[0m\033[?25h\033[?1049l";
+
+/* Only async-signal-safe calls. */
+void terminal_leave(void) {
+        if (!saved.entered)
+                return;
+        saved.entered = 0;
+        if (write(STDOUT_FILENO, leave_sequence, sizeof(leave_sequence) - 1) < 0) {
+                /* the terminal is gone: nothing to restore */
+        }
+        (void)tcsetattr(STDIN_FILENO, TCSANOW, &saved.before);
+}
+
+static void on_crash(int signal) {
+        terminal_leave();
+        raise(signal); /* SA_RESETHAND: this time it takes the process, with a core if those are wanted */
+}
+
+static void catch_crashes(void) {
+        static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS};
+        struct sigaction sa = {.sa_handler = on_crash, .sa_flags = (int)SA_RESETHAND};
+
+        for (size_t i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++)
+                (void)sigaction(crashes[i], &sa, NULL);
+}
+
+int terminal_enter(void) {
+        struct termios raw;
+
+        if (!isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &saved.before) < 0)
+                return -ENOTTY;
+        raw = saved.before;
+        raw.c_lflag &= (tcflag_t)~(ICANON | ECHO); /* ISIG stays: ^C and ^Z mean what they mean */
+        raw.c_cc[VMIN] = 0;
+        raw.c_cc[VTIME] = 0;
+        catch_crashes();
+        saved.entered = 1;
+        /* TCSANOW: TCSAFLUSH would drop a "q" typed ahead */
+        if (tcsetattr(STDIN_FILENO, TCSANOW, &raw) < 0 ||
+            terminal_write(enter_sequence, sizeof(enter_sequence) - 1) < 0) {
+                const int error = errno;
+                terminal_leave();
+                return -error;
+        }
+        return 0;
+}
+
+void terminal_size(int *ret_rows, int *ret_columns) {
+        struct winsize ws;
+        const bool told = ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) == 0 && ws.ws_row > 0 && ws.ws_col > 0;
+
+        *ret_rows = told ? ws.ws_row : 24;
+        *ret_columns = told ? ws.ws_col : 80;
+}
+
+int terminal_write(const char *data, size_t size) {
+        while (size > 0) {
+                const ssize_t n = write(STDOUT_FILENO, data, size);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return -errno;
+                data += n;
+                size -= (size_t)n;
+        }
+        return 0;
+}
+
+static const struct {
+        const char *sequence;
+        enum terminal_key key;
+} keys[] = {
+        {"q", KEY_QUIT},          {"Q", KEY_QUIT},           {"k", KEY_UP},           {"j", KEY_DOWN},
+        {"b", KEY_PAGE_UP},       {" ", KEY_PAGE_DOWN},      {"g", KEY_HOME},         {"G", KEY_END},
+        {"\f", KEY_REDRAW},       {"\033[A", KEY_UP},        {"\033[B", KEY_DOWN},    {"\033OA", KEY_UP},
+        {"\033OB", KEY_DOWN},     {"\033[5~", KEY_PAGE_UP},  {"\033[6~", KEY_PAGE_DOWN}, {"\033[H", KEY_HOME},
+        {"\033[F", KEY_END},      {"\033OH", KEY_HOME},      {"\033OF", KEY_END},     {"\033[1~", KEY_HOME},
+        {"\033[4~", KEY_END},
+};
+
+/* Length of the escape sequence at data: ESC [ parameters final, ESC O x, or ESC and one more. */
+static size_t sequence_length(const char *data, size_t size) {
+        size_t n = 2;
+
+        if (data[0] != '\033' || size < 2)
+                return 1;
+        if (data[1] == 'O')
+                return size < 3 ? size : 3;
+        if (data[1] != '[')
+                return 2;
+        while (n < size && (data[n] < 0x40 || data[n] > 0x7E))
+                n++;
+        return n < size ? n + 1 : size;
+}
+
+enum terminal_key terminal_key(const char *data, size_t size, size_t *ret_used) {
+        const size_t n = sequence_length(data, size);
+
+        *ret_used = n;
+        for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+                if (strlen(keys[i].sequence) == n && memcmp(keys[i].sequence, data, n) == 0)
+                        return keys[i].key;
+        return KEY_NONE;
+}
