@@ -22,8 +22,8 @@ static enum accept_verdict check_count(const struct frame *f) {
 }
 
 static enum accept_verdict check_voltages(const struct frame *f) {
-        /* B3: with bit 2 the count says nothing about how many cells were summed (the IN board's own frame carries
-         * its reading with count 0), so only the longest chain there can be bounds the pack. */
+        /* B3: with bit 2 the count says nothing about how many cells were summed (the IN board's own frame
+         * carries its reading with count 0), so only the longest chain there can be bounds the pack. */
         uint32_t cells = chain_error(f) ? CELLS_MAX : f->count;
 
         if (f->lowest_mv > CELL_MV_MAX || f->highest_mv > CELL_MV_MAX || f->pack_mv > cells * CELL_MV_MAX)
@@ -69,7 +69,8 @@ static enum accept_verdict check_detail(const struct frame *f) {
 
         if (f->detail_mv > CELL_MV_MAX)
                 return ACCEPT_BAD_DETAIL;
-        if ((f->lowest_mv > 0 && f->detail_mv < f->lowest_mv) || (f->highest_mv > 0 && f->detail_mv > f->highest_mv))
+        if ((f->lowest_mv > 0 && f->detail_mv < f->lowest_mv) ||
+            (f->highest_mv > 0 && f->detail_mv > f->highest_mv))
                 return ACCEPT_BAD_DETAIL;
 
         if (!f->detail_temperature_known)
@@ -82,12 +83,12 @@ static enum accept_verdict check_detail(const struct frame *f) {
 
 /* I-sum = I1 - I2 within one step (B2). Which of the three are X decides what can be demanded:
  *
- *   I-sum X          nothing is claimed, so nothing is contradicted. It is S7's business (SOC is frozen, with a
- *                    warning), and refusing the frame would open both relays for a lost current sensor.
- *   I1, I2 known     I-sum = I1 - I2.
- *   I2 X             one sensor, on J1: I-sum = I1.
- *   I1 X             the first sensor is lost: what is left of I1 - I2 is -I2.
- *   I1 and I2 X      a sum of nothing: no board can know it, so a known I-sum is damage.
+ *   I-sum X        nothing is claimed, so nothing is contradicted. It is S7's business (SOC is frozen, with
+ *                  a warning), and refusing the frame would open both relays for a lost current sensor.
+ *   I1, I2 known   I-sum = I1 - I2.
+ *   I2 X           one sensor, on J1: I-sum = I1.
+ *   I1 X           the first sensor is lost: what is left of I1 - I2 is -I2.
+ *   I1 and I2 X    a sum of nothing: no board can know it, so a known I-sum is damage.
  *
  * So an X counts as 0 in the difference, but one of the two must be known. */
 static enum accept_verdict check_current_sum(const struct frame *f) {

@@ -31,5 +31,5 @@ struct accept_rules {
 };
 
 /* Judges an already decoded frame by B2 (bit 2 clear), B3 (bit 2 set), B4, or B6 (monitor). The I-sum check
- * comes last. Detail of cell 0, of a cell above the count, or with voltage 0 is "none", not an offence (B4). */
+ * comes last. Detail of cell 0, of a cell above the count, or with voltage 0 is "none", no offence (B4). */
 enum accept_verdict accept_frame(const struct accept_rules *rules, const struct frame *frame);

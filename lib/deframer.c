@@ -26,8 +26,9 @@ static bool is_sign(uint8_t byte) {
 }
 
 static bool signs_hold(const struct deframer *d) {
-        return is_sign(window_byte(d, FRAME_OFF_CURRENT_IN)) && is_sign(window_byte(d, FRAME_OFF_CURRENT_OUT)) &&
-                is_sign(window_byte(d, FRAME_OFF_CURRENT_SUM));
+        return is_sign(window_byte(d, FRAME_OFF_CURRENT_IN)) &&
+               is_sign(window_byte(d, FRAME_OFF_CURRENT_OUT)) &&
+               is_sign(window_byte(d, FRAME_OFF_CURRENT_SUM));
 }
 
 static void copy_window(const struct deframer *d, uint8_t ret_bytes[FRAME_SIZE]) {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Finds frames in a byte stream by their content (B1): a 58-byte window slides over the bytes, and whatever frame in
- * it is accepted comes out. Bytes only, no time, so the result cannot depend on how reads were chunked. Knows
- * nothing of what a frame means.
+/* Finds frames in a byte stream by their content (B1): a 58-byte window slides over the bytes, and whatever
+ * frame in it is accepted comes out. Bytes only, no time, so the result cannot depend on how reads were
+ * chunked. Knows nothing of what a frame means.
  *
- * The window goes on sliding after an accepted frame too: a frame cut short, whose missing end happens to be made
- * up by the beginning of the next one (1 in 256 of those that lost a part nobody checks), must not swallow that next
- * one. So every true frame comes out, whatever came before it. */
+ * The window goes on sliding after an accepted frame too: a frame cut short, whose missing end happens to be
+ * made up by the beginning of the next one (1 in 256 of those that lost a part nobody checks), must not
+ * swallow that next one. So every true frame comes out, whatever came before it. */
 
 #include "accept.h"
 
@@ -27,7 +27,7 @@ struct deframer {
         uint64_t bytes, frames;
         uint64_t skipped_bytes; /* belong to no frame, for certain */
         uint64_t shared_bytes;  /* belong to two accepted frames: one of them was none (0 on a sound line) */
-        uint64_t refused[_ACCEPT_MAX]; /* windows with a good checksum and good signs that were refused, by verdict */
+        uint64_t refused[_ACCEPT_MAX]; /* windows with good sum and signs that were refused, by verdict */
 };
 
 void deframer_init(struct deframer *d, const struct accept_rules *rules);
@@ -35,7 +35,7 @@ void deframer_init(struct deframer *d, const struct accept_rules *rules);
 /* Drops a partial window: the port was closed and reopened. Counters stay. */
 void deframer_reset(struct deframer *d);
 
-/* Takes one byte. On DEFRAMER_FRAME or DEFRAMER_BAD_SUM *ret_frame is set, and ret_bytes (may be NULL) gets the
- * 58 bytes; else both are untouched. O(1) for all but about 1 in 256 * 600,000 offsets of noise. */
+/* Takes one byte. On DEFRAMER_FRAME or DEFRAMER_BAD_SUM *ret_frame is set, and ret_bytes (may be NULL) gets
+ * the 58 bytes; else both are untouched. O(1) for all but about 1 in 256 * 600,000 offsets of noise. */
 enum deframer_event deframer_push(struct deframer *d, uint8_t byte, struct frame *ret_frame,
                                   uint8_t ret_bytes[FRAME_SIZE]);

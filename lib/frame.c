@@ -54,7 +54,8 @@ static int32_t divide_rounded(int32_t dividend, int32_t divisor) {
 
 int32_t frame_temperature_decode(uint16_t raw, enum temperature_coding coding) {
         if (coding == TEMPERATURE_LEGACY)
-                return divide_rounded((int32_t)raw * LEGACY_STEP_MILLIC - LEGACY_OFFSET_MILLIC, MILLIC_PER_DECIC);
+                return divide_rounded((int32_t)raw * LEGACY_STEP_MILLIC - LEGACY_OFFSET_MILLIC,
+                                      MILLIC_PER_DECIC);
         return ((int32_t)raw - SHEET_ZERO) * SHEET_STEP_DECIC;
 }
 
@@ -106,7 +107,8 @@ static int32_t temperature_get(const uint8_t *p, enum temperature_coding coding,
 }
 
 /* What the cells measured: bytes 0..2 and 12..30. */
-static void readings_decode(const uint8_t bytes[FRAME_SIZE], enum temperature_coding coding, struct frame *f) {
+static void readings_decode(const uint8_t bytes[FRAME_SIZE], enum temperature_coding coding,
+                            struct frame *f) {
         f->pack_mv = frame_get24(bytes + FRAME_OFF_PACK_VOLTAGE) * FRAME_VOLTAGE_STEP_MV;
         f->lowest_mv = volt16(bytes + FRAME_OFF_LOWEST_VOLTAGE);
         f->lowest_voltage_cell = bytes[FRAME_OFF_LOWEST_VOLTAGE_CELL];
@@ -197,7 +199,8 @@ static void temperature_put(uint8_t *p, bool known, int32_t decic, enum temperat
         frame_put16(p, known ? frame_temperature_encode(decic, coding) : 0);
 }
 
-static void readings_encode(const struct frame *f, enum temperature_coding coding, uint8_t bytes[FRAME_SIZE]) {
+static void readings_encode(const struct frame *f, enum temperature_coding coding,
+                            uint8_t bytes[FRAME_SIZE]) {
         put_steps24(bytes + FRAME_OFF_PACK_VOLTAGE, f->pack_mv, FRAME_VOLTAGE_STEP_MV);
         current_encode(&f->in, bytes + FRAME_OFF_CURRENT_IN);
         current_encode(&f->out, bytes + FRAME_OFF_CURRENT_OUT);
@@ -206,7 +209,8 @@ static void readings_encode(const struct frame *f, enum temperature_coding codin
         bytes[FRAME_OFF_LOWEST_VOLTAGE_CELL] = f->lowest_voltage_cell;
         put_steps16(bytes + FRAME_OFF_HIGHEST_VOLTAGE, f->highest_mv, FRAME_VOLTAGE_STEP_MV);
         bytes[FRAME_OFF_HIGHEST_VOLTAGE_CELL] = f->highest_voltage_cell;
-        temperature_put(bytes + FRAME_OFF_LOWEST_TEMPERATURE, f->lowest_temperature_known, f->lowest_decic, coding);
+        temperature_put(bytes + FRAME_OFF_LOWEST_TEMPERATURE, f->lowest_temperature_known, f->lowest_decic,
+                        coding);
         bytes[FRAME_OFF_LOWEST_TEMPERATURE_CELL] = f->lowest_temperature_cell;
         temperature_put(bytes + FRAME_OFF_HIGHEST_TEMPERATURE, f->highest_temperature_known, f->highest_decic,
                         coding);
@@ -214,7 +218,8 @@ static void readings_encode(const struct frame *f, enum temperature_coding codin
         bytes[FRAME_OFF_DETAIL_CELL] = f->detail_cell;
         bytes[FRAME_OFF_COUNT] = f->count;
         put_steps16(bytes + FRAME_OFF_DETAIL_VOLTAGE, f->detail_mv, FRAME_VOLTAGE_STEP_MV);
-        temperature_put(bytes + FRAME_OFF_DETAIL_TEMPERATURE, f->detail_temperature_known, f->detail_decic, coding);
+        temperature_put(bytes + FRAME_OFF_DETAIL_TEMPERATURE, f->detail_temperature_known, f->detail_decic,
+                        coding);
         bytes[FRAME_OFF_STATUS] = f->status;
 }
 

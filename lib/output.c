@@ -131,8 +131,8 @@ static uint32_t saturated(int64_t value, uint8_t size) {
         return (uint32_t)(value > max ? max : value);
 }
 
-/* The next pair whose value is known. A number of several bytes is latched with its first one: a total that rolls
- * over between two frames must not be put together from old and new bytes. */
+/* The next pair whose value is known. A number of several bytes is latched with its first one: a total that
+ * rolls over between two frames must not be put together from old and new bytes. */
 static void next_pair(struct output *o, const struct snapshot *s, uint8_t *ret_key, uint8_t *ret_value) {
         size_t i = 0;
 

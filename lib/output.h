@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The extended data output (design 10): a snapshot as the 58-byte frame a genuine OUT board would send, with our
- * SOC, energy, limits, status and key/value pairs 0..18. Pure. */
+/* The extended data output (design 10): a snapshot as the 58-byte frame a genuine OUT board would send, with
+ * our SOC, energy, limits, status and key/value pairs 0..18. Pure. */
 
 #include "snapshot.h"
 
@@ -11,8 +11,8 @@ struct output {
         uint32_t latched;  /* the number whose bytes are being sent: all of them are of one instant */
 };
 
-/* Our frame for this cycle. While stale or E: the last frame's readings with bit 2 set, bits 0 and 1 clear. Before
- * any error-free frame returns false and writes nothing. Unknown SOC is sent as 0 with bit 7 (not calibrated); the format
- * has no word for unknown energy, capacity or V-bypass either: 0. Role monitor: the board's own frame as it came,
- * with bits 0..2 as above while stale or E. */
+/* Our frame for this cycle. While stale or E: the last frame's readings with bit 2 set, bits 0 and 1 clear.
+ * Before any error-free frame returns false and writes nothing. Unknown SOC is sent as 0 with bit 7 (not
+ * calibrated); the format has no word for unknown energy, capacity or V-bypass either: 0. Role monitor: the
+ * board's own frame as it came, with bits 0..2 as above while stale or E. */
 bool output_frame(struct output *o, const struct snapshot *s, uint8_t ret_bytes[FRAME_SIZE]);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* True frames for tests, written byte by byte from the table in the published sheet (wire-formats.md section 1),
- * so that what is tested and what it is tested against share no code. */
+/* True frames for tests, written byte by byte from the table in the published sheet (wire-formats.md section
+ * 1), so that what is tested and what it is tested against share no code. */
 
 #include <stdint.h>
 #include <string.h>
@@ -47,10 +47,10 @@ static inline void compose_seal(uint8_t bytes[COMPOSE_SIZE]) {
         bytes[57] = (uint8_t)(sum % 256);
 }
 
-/* What a chain of n cells (cells[0] is cell 1) sends at the last board: no OUT board, V-bypass 3.500 V, the detail of
- * cell `detail` (zeros if there is no such cell). Currents in steps of 125 mA. */
-static inline void compose_frame(uint8_t bytes[COMPOSE_SIZE], const struct compose_cell *cells, int n, int detail,
-                                 int in, int out) {
+/* What a chain of n cells (cells[0] is cell 1) sends at the last board: no OUT board, V-bypass 3.500 V, the
+ * detail of cell `detail` (zeros if there is no such cell). Currents in steps of 125 mA. */
+static inline void compose_frame(uint8_t bytes[COMPOSE_SIZE], const struct compose_cell *cells, int n,
+                                 int detail, int in, int out) {
         unsigned pack = 0;
         int lowest = 0, highest = 0, coldest = 0, hottest = 0;
 

@@ -19,7 +19,8 @@ static const struct frame good = {
         .highest_mv = 3350, .highest_voltage_cell = 3,
         .lowest_decic = 200, .lowest_temperature_cell = 4, .lowest_temperature_known = true,
         .highest_decic = 250, .highest_temperature_cell = 1, .highest_temperature_known = true,
-        .detail_cell = 1, .count = 4, .detail_mv = 3320, .detail_decic = 220, .detail_temperature_known = true,
+        .detail_cell = 1, .detail_mv = 3320, .detail_decic = 220, .detail_temperature_known = true,
+        .count = 4,
         .status = FRAME_STATUS_NOT_CALIBRATED,
 };
 
@@ -87,18 +88,21 @@ static const struct row rows[] = {
 
         /* Count 2..255; with bit 2 0..255. A pack of count cells of 3.3 V, numbers 1. */
         {"count 0", {{COUNT, 0}}, COUNT_, COUNT_, OK},
-        {"count 1", {{COUNT, 1}, {PACK, 3300}, {LOWEST_CELL, 1}, {HIGHEST_CELL, 1}, {COLDEST_CELL, 1}, {HOTTEST_CELL, 1}},
-         COUNT_, COUNT_, OK},
-        {"count 2", {{COUNT, 2}, {PACK, 6650}, {LOWEST_CELL, 2}, {HIGHEST_CELL, 1}, {COLDEST_CELL, 1}, {HOTTEST_CELL, 1}},
-         OK, OK, OK},
+        {"count 1", {{COUNT, 1}, {PACK, 3300}, {LOWEST_CELL, 1}, {HIGHEST_CELL, 1}, {COLDEST_CELL, 1},
+          {HOTTEST_CELL, 1}}, COUNT_, COUNT_, OK},
+        {"count 2", {{COUNT, 2}, {PACK, 6650}, {LOWEST_CELL, 2}, {HIGHEST_CELL, 1}, {COLDEST_CELL, 1},
+          {HOTTEST_CELL, 1}}, OK, OK, OK},
         {"count 255", {{COUNT, 255}, {PACK, 255 * 3320}}, OK, OK, OK},
 
         /* lowest <= highest, in the wire's steps */
-        {"lowest one step below highest", {{LOWEST, 3345}, {HIGHEST, 3350}, {PACK, 13390}, {DETAIL, 3345}}, OK, OK, OK},
+        {"lowest one step below highest", {{LOWEST, 3345}, {HIGHEST, 3350}, {PACK, 13390}, {DETAIL, 3345}},
+         OK, OK, OK},
         {"lowest = highest", {{LOWEST, 3350}, {PACK, 13400}, {DETAIL, 3350}}, OK, OK, OK},
-        {"lowest one step above highest", {{LOWEST, 3355}, {PACK, 13400}, {DETAIL_CELL, 0}}, VOLTAGE, VOLTAGE, VOLTAGE},
+        {"lowest one step above highest", {{LOWEST, 3355}, {PACK, 13400}, {DETAIL_CELL, 0}},
+         VOLTAGE, VOLTAGE, VOLTAGE},
         {"coldest = hottest", {{COLDEST, 250}, {DETAIL_T, 250}}, OK, OK, OK},
-        {"coldest one step above hottest", {{COLDEST, 260}, {DETAIL_CELL, 0}}, TEMPERATURE, TEMPERATURE, TEMPERATURE},
+        {"coldest one step above hottest", {{COLDEST, 260}, {DETAIL_CELL, 0}},
+         TEMPERATURE, TEMPERATURE, TEMPERATURE},
 
         /* 5.1 V a cell */
         {"highest 5.095", {{HIGHEST, 5095}}, OK, OK, OK},
@@ -133,8 +137,8 @@ static const struct row rows[] = {
         {"highest unknown, its number 0", {{HIGHEST, 0}, {HIGHEST_CELL, 0}}, OK, OK, OK},
         {"coldest unknown", {{COLDEST_UNKNOWN, 9000}, {COLDEST_CELL, 0}, {DETAIL_T, 10}}, OK, OK, OK},
         {"hottest unknown", {{HOTTEST_UNKNOWN, -2760}, {HOTTEST_CELL, 0}, {DETAIL_T, 900}}, OK, OK, OK},
-        {"all unknown", {{LOWEST, 0}, {HIGHEST, 0}, {COLDEST_UNKNOWN, -2760}, {HOTTEST_UNKNOWN, -2760}, {PACK, 0},
-                         {DETAIL, 0}}, OK, OK, OK},
+        {"all unknown", {{LOWEST, 0}, {HIGHEST, 0}, {COLDEST_UNKNOWN, -2760}, {HOTTEST_UNKNOWN, -2760},
+          {PACK, 0}, {DETAIL, 0}}, OK, OK, OK},
 
         /* numbers 1..count */
         {"lowest cell 0", {{LOWEST_CELL, 0}}, NUMBER, NUMBER, OK},
@@ -202,7 +206,8 @@ static struct frame frame_of(const struct row *row, uint8_t status) {
         return f;
 }
 
-static void expect(const struct row *row, const char *as, enum accept_verdict got, enum accept_verdict expected) {
+static void expect(const struct row *row, const char *as, enum accept_verdict got,
+                   enum accept_verdict expected) {
         if (got != expected)
                 fail_msg("%s, %s: verdict %d, not %d", row->label, as, got, expected);
 }
@@ -232,7 +237,8 @@ static void test_current_check_off(void **state) {
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
                 struct frame f = frame_of(&rows[i], 0);
 
-                expect(&rows[i], "check off", accept_frame(&off, &f), rows[i].gateway == CURRENT ? OK : rows[i].gateway);
+                expect(&rows[i], "check off", accept_frame(&off, &f),
+                       rows[i].gateway == CURRENT ? OK : rows[i].gateway);
         }
 }
 

@@ -15,8 +15,8 @@
 
 static const struct accept_rules gateway = {.role = ROLE_GATEWAY, .current_check = true};
 
-/* What goes in, and the true frames in it. All of them must come out, in order. Nothing else may, but for one case: a
- * frame cut short whose sum the next frame's beginning happens to fit. */
+/* What goes in, and the true frames in it. All of them must come out, in order. Nothing else may, but for one
+ * case: a frame cut short whose sum the next frame's beginning happens to fit. */
 struct stream {
         uint8_t bytes[STREAM_MAX];
         size_t size;
@@ -49,7 +49,8 @@ static void add_noise(struct stream *s, size_t size, uint64_t *random) {
 }
 
 static void check_counters(const struct deframer *d) {
-        assert_int_equal(d->bytes + d->shared_bytes, FRAME_SIZE * d->frames + d->skipped_bytes + d->unclaimed);
+        assert_int_equal(d->bytes + d->shared_bytes,
+                         FRAME_SIZE * d->frames + d->skipped_bytes + d->unclaimed);
         assert_true(d->unclaimed <= d->fill && d->fill <= FRAME_SIZE);
 }
 
@@ -141,8 +142,8 @@ static void test_noise_and_truncated_frames(void **state) {
         assert_true(others * 256 <= cut);
 }
 
-/* B1: bytes only. All there is to know after any byte is in the struct: continuing from a copy of it, at whatever
- * byte a read ended, gives the same frames. */
+/* B1: bytes only. All there is to know after any byte is in the struct: continuing from a copy of it, at
+ * whatever byte a read ended, gives the same frames. */
 static void test_any_chunking(void **state) {
         static struct stream s;
         uint64_t random = 3;
@@ -228,9 +229,9 @@ static void test_damage_costs_one_frame(void **state) {
         }
 }
 
-/* At line rate frames follow each other without a gap. configured: the next higher number that the IN board's table
- * has; it rotates over that many until the return has told it the count (chain.md R9), so details beyond the last cell are
- * asked for and stay zero (B4). */
+/* At line rate frames follow each other without a gap. configured: the next higher number that the IN board's
+ * table has; it rotates over that many until the return has told it the count (chain.md R9), so details
+ * beyond the last cell are asked for and stay zero (B4). */
 static void test_line_rate(void **state) {
         static const struct { int cells, configured; } packs[] = {
                 {255, 255}, {2, 4}, {5, 8}, {33, 48}, {97, 128}, {205, 255},
@@ -249,7 +250,8 @@ static void test_line_rate(void **state) {
                 for (int i = 0; i < 3 * packs[p].configured; i++) {
                         uint8_t bytes[FRAME_SIZE];
 
-                        compose_frame(bytes, cells, packs[p].cells, i % packs[p].configured + 1, i % 400, 100);
+                        compose_frame(bytes, cells, packs[p].cells, i % packs[p].configured + 1, i % 400,
+                                      100);
                         add_frame(&s, bytes);
                 }
                 check_stream(&s);
@@ -259,7 +261,8 @@ static void test_line_rate(void **state) {
                         struct frame f;
                         const struct compose_cell *cell;
 
-                        if (deframer_push(&d, s.bytes[i], &f, NULL) != DEFRAMER_FRAME || f.detail_cell > f.count)
+                        if (deframer_push(&d, s.bytes[i], &f, NULL) != DEFRAMER_FRAME ||
+                            f.detail_cell > f.count)
                                 continue;
                         heard[f.detail_cell] = true;
                         cell = &cells[f.detail_cell - 1];

@@ -24,29 +24,31 @@ static void test_published_temperatures(void **state) {
                 uint16_t raw;
                 int32_t sheet_decic, legacy_decic;
         } rows[] = {
-                /* sheets: 1 degC per bit, 0x0114 = 0 degC; drivers: raw * 0.857 - 232.1, worked out by hand */
-                {0x0114, 0, 44},       /* 276 * 0.857 - 232.1 = 4.432 */
-                {0x0113, -10, 36},     /* 275: 3.575 */
-                {0x0115, 10, 53},      /* 277: 5.289 */
-                {0x012C, 240, 250},    /* 300: 25.000, the sample C record */
-                {270, -60, -7},        /* -0.710 */
-                {271, -50, 1},         /* 0.147 */
-                {331, 550, 516},       /* 51.567 */
-                {256, -200, -127},     /* -12.708 */
+                /* sheets: 1 degC per bit, 0x0114 = 0 degC; drivers: raw * 0.857 - 232.1, by hand */
+                {0x0114, 0, 44},         /* 276 * 0.857 - 232.1 = 4.432 */
+                {0x0113, -10, 36},       /* 275: 3.575 */
+                {0x0115, 10, 53},        /* 277: 5.289 */
+                {0x012C, 240, 250},      /* 300: 25.000, the sample C record */
+                {270, -60, -7},          /* -0.710 */
+                {271, -50, 1},           /* 0.147 */
+                {331, 550, 516},         /* 51.567 */
+                {256, -200, -127},       /* -12.708 */
                 {0, -2760, -2321},
-                {1, -2750, -2312},     /* -231.243 */
+                {1, -2750, -2312},       /* -231.243 */
                 {65535, 652590, 559314}, /* 56163.495 - 232.1 = 55931.395 */
         };
 
         (void)state;
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
-                assert_int_equal(frame_temperature_decode(rows[i].raw, TEMPERATURE_SHEET), rows[i].sheet_decic);
-                assert_int_equal(frame_temperature_decode(rows[i].raw, TEMPERATURE_LEGACY), rows[i].legacy_decic);
+                assert_int_equal(frame_temperature_decode(rows[i].raw, TEMPERATURE_SHEET),
+                                 rows[i].sheet_decic);
+                assert_int_equal(frame_temperature_decode(rows[i].raw, TEMPERATURE_LEGACY),
+                                 rows[i].legacy_decic);
         }
 }
 
-/* wire-formats.md: the codings agree within 1 degC from about 24 to 38 degC, and are 4..7 degC apart at -20 and +60;
- * there the sheet's is the more cautious one (colder when cold, hotter when hot). */
+/* wire-formats.md: the codings agree within 1 degC from about 24 to 38 degC, and are 4..7 degC apart at -20
+ * and +60; there the sheet's is the more cautious one (colder when cold, hotter when hot). */
 static void test_codings_compared(void **state) {
         (void)state;
         for (int celsius = 24; celsius <= 38; celsius++) {
@@ -102,8 +104,8 @@ static void test_temperature_encode(void **state) {
         }
 }
 
-/* Every field of the published table but the currents, temperatures and the checksum: offset and size as printed
- * there, and what one step is worth. */
+/* Every field of the published table but the currents, temperatures and the checksum: offset and size as
+ * printed there, and what one step is worth. */
 struct plain_field {
         const char *name;
         unsigned offset, size;
@@ -161,7 +163,8 @@ static uint32_t field_get(const struct frame *frame, const struct plain_field *f
         return word;
 }
 
-/* The fields, currents (3 x 3), temperatures (3 x 2) and the checksum fill the 58 bytes without gap or overlap. */
+/* The fields, currents (3 x 3), temperatures (3 x 2) and the checksum fill the 58 bytes without gap or
+ * overlap. */
 static void test_fields_fill_the_frame(void **state) {
         static const struct { unsigned offset, size; } others[] = {
                 {3, 3}, {6, 3}, {9, 3}, {18, 2}, {21, 2}, {28, 2}, {57, 1},
@@ -388,15 +391,18 @@ static void test_status_bits(void **state) {
 static void test_encode_rounds_and_saturates(void **state) {
         static const struct {
                 uint32_t value;
-                unsigned field; /* index in plain_fields: 0 pack_mv, 1 lowest_mv, 11 collected_today, 19 capacity */
+                unsigned field; /* in plain_fields: 0 pack_mv, 1 lowest_mv, 11 collected_today, 19 capacity */
                 uint32_t raw;
         } rows[] = {
                 {2, 0, 0}, {3, 0, 1}, {7, 0, 1}, {8, 0, 2},
-                {5 * 0xFFFFFFu - 3, 0, 0xFFFFFE}, {5 * 0xFFFFFFu, 0, 0xFFFFFF}, {5 * 0xFFFFFFu + 5, 0, 0xFFFFFF},
-                {UINT32_MAX, 0, 0xFFFFFF},
-                {2, 1, 0}, {3, 1, 1}, {5 * 0xFFFFu - 3, 1, 0xFFFE}, {5 * 0xFFFFu + 5, 1, 0xFFFF}, {UINT32_MAX, 1, 0xFFFF},
-                {0xFFFFFE, 11, 0xFFFFFE}, {0xFFFFFF, 11, 0xFFFFFF}, {0x1000000, 11, 0xFFFFFF}, {UINT32_MAX, 11, 0xFFFFFF},
-                {49, 19, 0}, {50, 19, 1}, {149, 19, 1}, {150, 19, 2}, {10000000, 19, 0xFFFF}, {UINT32_MAX, 19, 0xFFFF},
+                {5 * 0xFFFFFFu - 3, 0, 0xFFFFFE}, {5 * 0xFFFFFFu, 0, 0xFFFFFF},
+                {5 * 0xFFFFFFu + 5, 0, 0xFFFFFF}, {UINT32_MAX, 0, 0xFFFFFF},
+                {2, 1, 0}, {3, 1, 1}, {5 * 0xFFFFu - 3, 1, 0xFFFE}, {5 * 0xFFFFu + 5, 1, 0xFFFF},
+                {UINT32_MAX, 1, 0xFFFF},
+                {0xFFFFFE, 11, 0xFFFFFE}, {0xFFFFFF, 11, 0xFFFFFF}, {0x1000000, 11, 0xFFFFFF},
+                {UINT32_MAX, 11, 0xFFFFFF},
+                {49, 19, 0}, {50, 19, 1}, {149, 19, 1}, {150, 19, 2}, {10000000, 19, 0xFFFF},
+                {UINT32_MAX, 19, 0xFFFF},
         };
 
         (void)state;

@@ -139,8 +139,8 @@ static void test_status_bits(void **state) {
         }
 }
 
-/* Design 10: while stale or E the last frame with bit 2 set, bits 0 and 1 clear. A warning alone (the first E frame,
- * B13) or a link that is starting is neither. */
+/* Design 10: while stale or E the last frame with bit 2 set, bits 0 and 1 clear. A warning alone (the first E
+ * frame, B13) or a link that is starting is neither. */
 static void test_stale_and_error(void **state) {
         static const struct { enum link_state link; unsigned status; } rows[] = {
                 {LINK_STARTING, 0x0B}, {LINK_LIVE, 0x0B}, {LINK_STALE, 0x0C}, {LINK_ERROR, 0x0C},
