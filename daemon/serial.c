@@ -91,7 +91,7 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userda
                 r = read_some(s);
         if (r < 0)
                 close_port(s, r == -EIO || r == -ENODEV ? "disconnected" : strerror(-r));
-        else if (r > 0 && (revents & (EPOLLHUP | EPOLLERR))) /* what was left in it is read by now */
+        else if (r > 0 && (revents & (EPOLLHUP | EPOLLERR)))
                 close_port(s, "disconnected");
         return 0;
 }
