@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "relay-output.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +15,7 @@
 #define POLLS_PER_RETRY 2U              /* lines that are missing: each 0.5 s */
 #define FAULT_MAX 160U
 
-enum coil { COIL_OPEN, COIL_CLOSE, COIL_FEEDBACK, _COIL_MAX }; /* monostable: COIL_CLOSE alone */
+enum coil { COIL_OPEN, COIL_CLOSE, COIL_FEEDBACK, _COIL_MAX }; /* a relay's lines; monostable: COIL_CLOSE is its only coil */
 enum pulse { PULSE_NONE, PULSE_OPENING, PULSE_CLOSING };
 
 struct output_relay {
@@ -24,13 +23,15 @@ struct output_relay {
         enum relay_id id;
         const struct config_relay *config;
         struct gpio_line *lines[_COIL_MAX];
-        bool taken;  /* all its lines are ours */
+        bool taken;  /* all its coils are ours */
         bool driven; /* a coil was driven in this run: feedback is no longer of the start */
-        bool commanded, closed;
+        bool commanded; /* at all, in this run */
+        bool closed;
         enum pulse pulse;
         sd_event_source *pulse_end;
         struct maybe feedback, feedback_before; /* as told; as last read */
-        char fault[FAULT_MAX];
+        char fault[FAULT_MAX];          /* of the coils */
+        char feedback_fault[FAULT_MAX]; /* a relay without its feedback still has to be opened and closed */
 };
 
 struct relay_output {
@@ -51,30 +52,22 @@ static usec_t boottime_now(void) {
 }
 
 static const struct config_line *coil_config(const struct output_relay *r, enum coil coil) {
-        switch (coil) {
-        case COIL_OPEN:
-                return &r->config->reset;
-        case COIL_CLOSE:
-                return r->config->latching ? &r->config->set : &r->config->line;
-        case COIL_FEEDBACK:
-                return &r->config->feedback;
-        case _COIL_MAX:
-                break;
-        }
-        assert(false);
-        return NULL;
+        return coil == COIL_OPEN ? &r->config->reset : r->config->latching ? &r->config->set : &r->config->line;
+}
+
+static const char *relay_fault_text(const struct output_relay *r) {
+        return r->fault[0] ? r->fault : r->feedback_fault;
 }
 
 /* Tells the faults of both relays as one text, when it changed. */
 static void tell_fault(struct relay_output *o) {
         char text[sizeof(o->fault)];
-        const struct output_relay *c = &o->relays[RELAY_CHARGE], *l = &o->relays[RELAY_LOAD];
+        const char *charge = relay_fault_text(&o->relays[RELAY_CHARGE]), *load = relay_fault_text(&o->relays[RELAY_LOAD]);
 
-        if (c->fault[0] && l->fault[0])
-                (void) snprintf(text, sizeof(text), "charge relay: %s; load relay: %s", c->fault, l->fault);
-        else if (c->fault[0] || l->fault[0])
-                (void) snprintf(text, sizeof(text), "%s relay: %s", relay_name(c->fault[0] ? RELAY_CHARGE : RELAY_LOAD),
-                                c->fault[0] ? c->fault : l->fault);
+        if (charge[0] && load[0])
+                (void) snprintf(text, sizeof(text), "charge relay: %s; load relay: %s", charge, load);
+        else if (charge[0] || load[0])
+                (void) snprintf(text, sizeof(text), "%s relay: %s", charge[0] ? "charge" : "load", charge[0] ? charge : load);
         else
                 text[0] = '\0';
         if (strcmp(text, o->fault) == 0)
@@ -94,14 +87,26 @@ static void tell_feedback(struct output_relay *r, struct maybe now_closed) {
         r->owner->callbacks.feedback(r->owner->callbacks.userdata, boottime_now(), r->id, now_closed, !r->driven);
 }
 
-/* Its lines fail: gives them back, to be taken anew by the poll. */
+static const char *line_error(int error) {
+        return error == -ENODEV ? "GPIO chip is gone" : strerror(-error);
+}
+
+/* Its coils fail: gives them back, to be taken anew by the poll. */
 static void relay_failed(struct output_relay *r, int error) {
-        (void) snprintf(r->fault, sizeof(r->fault), "%s", error == -ENODEV ? "GPIO chip is gone" : strerror(-error));
-        for (int i = 0; i < _COIL_MAX; i++)
+        (void) snprintf(r->fault, sizeof(r->fault), "%s", line_error(error));
+        for (int i = COIL_OPEN; i <= COIL_CLOSE; i++) {
+                if (r->lines[i])
+                        (void) gpio_line_set(r->lines[i], false); /* a coil that still obeys must not stay under current */
                 r->lines[i] = gpio_line_free(r->lines[i]);
+        }
         r->taken = false;
         r->pulse = PULSE_NONE;
         (void) sd_event_source_set_enabled(r->pulse_end, SD_EVENT_OFF);
+}
+
+static void feedback_failed(struct output_relay *r, int error) {
+        (void) snprintf(r->feedback_fault, sizeof(r->feedback_fault), "feedback: %s", line_error(error));
+        r->lines[COIL_FEEDBACK] = gpio_line_free(r->lines[COIL_FEEDBACK]);
         r->feedback_before = none();
         tell_feedback(r, none());
 }
@@ -167,13 +172,10 @@ static int on_pulse_end(sd_event_source *source, uint64_t usec, void *userdata) 
 }
 
 static void feedback_read(struct output_relay *r, bool at_once) {
-        int v;
+        int v = gpio_line_get(r->lines[COIL_FEEDBACK]);
 
-        if (!r->taken || !r->lines[COIL_FEEDBACK])
-                return;
-        v = gpio_line_get(r->lines[COIL_FEEDBACK]);
         if (v < 0) {
-                relay_failed(r, v);
+                feedback_failed(r, v);
                 return;
         }
         /* Two equal readings: a contact bounces while it moves. */
@@ -182,28 +184,40 @@ static void feedback_read(struct output_relay *r, bool at_once) {
         r->feedback_before = some(v);
 }
 
-/* Takes all lines of a relay, or none. */
+static void feedback_take(struct output_relay *r) {
+        char why[FAULT_MAX - 16];
+
+        if (!r->config->feedback.present || r->lines[COIL_FEEDBACK])
+                return;
+        if (gpio_line_open(&r->config->feedback, GPIO_INPUT, &r->lines[COIL_FEEDBACK], why, sizeof(why)) < 0) {
+                (void) snprintf(r->feedback_fault, sizeof(r->feedback_fault), "feedback: %s", why);
+                return;
+        }
+        r->feedback_fault[0] = '\0';
+        feedback_read(r, true);
+}
+
+/* Takes what is not yet taken: all coils of a relay, or none. The feedback comes first, to be read before the first pulse: what an
+ * earlier run left behind (P4). */
 static void relay_take(struct output_relay *r) {
-        for (int i = 0; i < _COIL_MAX; i++) {
+        feedback_take(r);
+        if (r->taken)
+                return;
+        for (int i = COIL_OPEN; i <= COIL_CLOSE; i++) {
                 const struct config_line *config = coil_config(r, (enum coil) i);
-                enum gpio_direction direction = i == COIL_FEEDBACK ? GPIO_INPUT : GPIO_OUTPUT;
-                if (!config->present)
+                if (!config->present || gpio_line_open(config, GPIO_OUTPUT, &r->lines[i], r->fault, sizeof(r->fault)) == 0)
                         continue;
-                if (gpio_line_open(config, direction, &r->lines[i], r->fault, sizeof(r->fault)) < 0) {
-                        for (int j = 0; j < i; j++)
-                                r->lines[j] = gpio_line_free(r->lines[j]);
-                        return;
-                }
+                r->lines[COIL_OPEN] = gpio_line_free(r->lines[COIL_OPEN]); /* the other was not reached */
+                return;
         }
         r->taken = true;
         r->fault[0] = '\0';
-        feedback_read(r, true); /* before the first pulse: what an earlier run left behind (P4) */
         relay_drive(r);
 }
 
 /* An idle coil tells nobody that its chip is gone: ask. */
 static void relay_health(struct output_relay *r) {
-        for (int i = 0; i < COIL_FEEDBACK && r->taken; i++) {
+        for (int i = COIL_OPEN; i <= COIL_CLOSE && r->taken; i++) {
                 int v = r->lines[i] ? gpio_line_get(r->lines[i]) : 0;
                 if (v < 0)
                         relay_failed(r, v);
@@ -220,10 +234,10 @@ static int on_poll(sd_event_source *source, uint64_t usec, void *userdata) {
                 struct output_relay *relay = &o->relays[i];
                 if (!relay->config->present)
                         continue;
-                if (relay->taken) {
-                        relay_health(relay);
+                relay_health(relay);
+                if (relay->lines[COIL_FEEDBACK])
                         feedback_read(relay, false);
-                } else if (retry)
+                if (retry)
                         relay_take(relay);
         }
         tell_fault(o);

@@ -177,6 +177,11 @@ static void parser_problem(struct problems *p, const yaml_parser_t *parser, cons
                 p->no_memory = true;
                 return;
         }
+        if (parser->context && strstr(parser->context, "scanning a tag")) { /* !GPIO17, most likely */
+                problem_add(p, parser->context_mark.line + 1, parser->context_mark.column + 1,
+                            "a YAML tag; put quotes around a value that starts with '!'");
+                return;
+        }
         if (parser->error == YAML_READER_ERROR)
                 place_of_offset(text, parser->problem_offset < size ? parser->problem_offset : size, &line, &column);
         problem_add(p, line, column, "%s: %s%s%s", parser->error == YAML_READER_ERROR ? "not UTF-8 text" : "not valid YAML",
