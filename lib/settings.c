@@ -76,8 +76,8 @@ static const struct setting_info table[] = {
                 "How many messages in a row must break a limit before a relay opens. 1 is the fastest, but lets "
                 "one damaged message switch off the house"),
         [SETTING_FULL_TAIL_CURRENT] = OPTIONAL("full_tail_current", UNIT_MA, 0, 1000000,
-                "The pack counts as full only once the charge current has fallen to this. Off: the voltage alone "
-                "decides, as in the manual"),
+                "The pack counts as full only once the charge current has fallen to this. Off (not 0, which "
+                "waits for no current at all): the voltage alone decides, as in the manual"),
         [SETTING_CELL_NOMINAL] = NUMERIC("cell_nominal", UNIT_MV, 2000, 4000, 3200,
                 "Nominal cell voltage: turns the capacity from Wh into Ah. 3.2 V for LiFePO4"),
         [SETTING_CHARGE_EFFICIENCY] = NUMERIC("charge_efficiency", UNIT_PERCENT, 80, 100, 99,
@@ -119,9 +119,9 @@ static const struct suffix suffixes[] = {
 struct decimal {
         bool negative;
         bool point; /* written with a decimal point */
-        bool huge;  /* more than any range holds; whole is capped */
         bool fine;  /* more decimals than any unit resolves */
-        int64_t whole, fraction, scale;
+        int64_t whole; /* stops growing at WHOLE_CAP, which is outside every range */
+        int64_t fraction, scale;
 };
 
 #define WHOLE_CAP INT64_C(1000000000000)
@@ -161,12 +161,9 @@ static const char *read_decimal(const char *text, struct decimal *ret_decimal) {
                 d.negative = *p++ == '-';
         if (!is_digit(*p))
                 return NULL;
-        for (; is_digit(*p); p++) {
-                if (d.whole >= WHOLE_CAP)
-                        d.huge = true;
-                else
+        for (; is_digit(*p); p++)
+                if (d.whole < WHOLE_CAP)
                         d.whole = d.whole * 10 + (*p - '0');
-        }
         if (*p == '.') {
                 if (!is_digit(p[1]))
                         return NULL;
@@ -177,12 +174,10 @@ static const char *read_decimal(const char *text, struct decimal *ret_decimal) {
         return p;
 }
 
-/* The number in stored units. -EDOM if it is not a whole number of them, -ERANGE if it is beyond all ranges. */
+/* The number in stored units. -EDOM if it is not a whole number of them. */
 static int scale_decimal(const struct decimal *d, int32_t factor, int64_t *ret_value) {
         if (d->fine || d->fraction * factor % d->scale != 0)
                 return -EDOM;
-        if (d->huge)
-                return -ERANGE;
         /* whole < 10^13 and factor <= 3600: far inside int64 */
         const int64_t value = d->whole * factor + d->fraction * factor / d->scale;
         *ret_value = d->negative ? -value : value;
@@ -270,7 +265,7 @@ static int fail_no_unit(enum setting setting, const char *text, const struct dec
         int64_t value;
 
         echo(text, given);
-        if (scale_decimal(d, big->factor, &value) == 0)
+        if (scale_decimal(d, big->factor, &value) == 0 && value >= info->min && value <= info->max)
                 snprintf(why, sizeof(why), "has no unit; say %s%s or %lld%s", given, big->name, (long long) value,
                          first->name);
         else
@@ -313,9 +308,9 @@ static int parse_number(enum setting setting, const char *text, struct maybe *re
                 return fail_given(-EINVAL, setting, text, "is not a value", ret_error, size);
 
         int r = scale_decimal(&d, suffix->factor, &value);
-        if (r == -EDOM)
+        if (r < 0)
                 return fail_given(-EINVAL, setting, text, "is finer than this setting is kept", ret_error, size);
-        if (r < 0 || value < info->min || value > info->max)
+        if (value < info->min || value > info->max)
                 return fail_given(-ERANGE, setting, text, "is outside the range", ret_error, size);
         *ret_value = some((int32_t) value);
         return 0;

@@ -204,6 +204,21 @@ static void test_second_sensor_lost(void **state) {
         assert_sensor(&r, SOC_SENSOR_OK);
 }
 
+/* What `auto` has learned outlives a change of other settings. */
+static void test_second_sensor_outlives_settings(void **state) {
+        struct soc_config c = config_100ah;
+        struct run r;
+
+        (void) state;
+        start(&r, SENSORS_AUTO);
+        for (int i = 0; i < 10; i++)
+                feed(&r, 1000, 2000);
+        c.capacity_wh = some(1000);
+        soc_configure(&r.soc, &c);
+        feed(&r, 1000, X);
+        assert_false(r.soc.current_ma.known);
+}
+
 /* With `sensors: 2` the second one is missed even if it was never seen, with `sensors: 1` never. */
 static void test_sensors_by_hand(void **state) {
         struct run r;
@@ -251,6 +266,20 @@ static void test_reversed_by_steps(void **state) {
                 feed(&r, 0, X);
                 feed_steps(&r, cases[i].n, cases[i].wrong, cases[i].step_ma);
                 assert_sensor(&r, cases[i].expected);
+        }
+}
+
+/* Half of the new steps right is not enough to take it back, more is. */
+static void test_reversed_and_half_back(void **state) {
+        (void) state;
+        for (unsigned wrong = 9; wrong <= 11; wrong++) {
+                struct run r;
+
+                start(&r, SENSORS_1);
+                feed(&r, 0, X);
+                feed_steps(&r, 20, 20, 10000);
+                feed_steps(&r, 20, wrong, 10000);
+                assert_sensor(&r, wrong < 10 ? SOC_SENSOR_OK : SOC_SENSOR_REVERSED);
         }
 }
 
@@ -364,8 +393,10 @@ int main(void) {
                 cmocka_unit_test(test_lost_over_a_gap),
                 cmocka_unit_test(test_second_sensor_learned),
                 cmocka_unit_test(test_second_sensor_lost),
+                cmocka_unit_test(test_second_sensor_outlives_settings),
                 cmocka_unit_test(test_sensors_by_hand),
                 cmocka_unit_test(test_reversed_by_steps),
+                cmocka_unit_test(test_reversed_and_half_back),
                 cmocka_unit_test(test_reversed_and_back),
                 cmocka_unit_test(test_reversed_later),
                 cmocka_unit_test(test_reversed_in_a_simulated_pack),
