@@ -144,10 +144,13 @@ static void clear_flags(struct relays *r, const struct relay_inputs *in) {
                 load->vmin_trips = 0;
 }
 
-/* P5: six counted closings within the hour start a hold; the second such hour within a day locks. */
+/* P5: six counted closings within the hour start a hold, which ends when the oldest is over an hour ago. The window
+ * slides on, so that a pack that goes on cycling is held again and again at six an hour; after six further closings
+ * a second such hour is full, and within a day of the first that locks. */
 static void update_cycling(struct relay *relay, usec_t now) {
         bool six = relay->closings_filled == RELAY_CLOSINGS_PER_HOUR &&
                    usec_since(now, relay->closings[relay->closings_next]) < USEC_PER_HOUR;
+        bool lately = relay->cycling_since != 0 && usec_since(now, relay->cycling_since) < USEC_PER_DAY;
 
         if (!six) {
                 relay->cycling = false;
@@ -156,9 +159,12 @@ static void update_cycling(struct relay *relay, usec_t now) {
         if (relay->closed || !relay->counts || relay->cycling)
                 return;
         relay->cycling = true;
-        if (relay->cycling_since != 0 && usec_since(now, relay->cycling_since) < USEC_PER_DAY)
+        if (lately && relay->closings_since_cycling < RELAY_CLOSINGS_PER_HOUR)
+                return;
+        if (lately)
                 relay->locked = true;
         relay->cycling_since = now;
+        relay->closings_since_cycling = 0;
 }
 
 /* ---- what holds an open relay --------------------------------------------------------------------------------- */
@@ -385,6 +391,7 @@ static void close_relay(struct relay *relay, const struct relay_inputs *in) {
         if (!relay->counts)
                 return;
         relay->counts = false;
+        relay->closings_since_cycling++;
         relay->closings[relay->closings_next] = in->now;
         relay->closings_next = (relay->closings_next + 1) % RELAY_CLOSINGS_PER_HOUR;
         if (relay->closings_filled < RELAY_CLOSINGS_PER_HOUR)
@@ -512,7 +519,7 @@ bool relay_release(struct relay *r) {
 
         r->locked = r->cycling = false;
         r->cycling_since = 0;
-        r->closings_filled = 0;
+        r->closings_filled = r->closings_since_cycling = 0;
         r->vmin_trips = 0;
         return true;
 }

@@ -55,7 +55,8 @@ struct relay {
         bool counts;                 /* the next closing follows a V, T, full or imbalance opening (P5) */
         usec_t closings[RELAY_CLOSINGS_PER_HOUR]; /* ring, of counted closings */
         unsigned closings_next, closings_filled;
-        usec_t cycling_since;        /* start of the newest cycling hold; 0 = none yet */
+        usec_t cycling_since;        /* when an hour was first found full; 0 = none yet */
+        unsigned closings_since_cycling;
         bool cycling;                /* now held by it */
         bool locked;                 /* P5: needs release */
         unsigned vmin_trips;         /* load: P5 */
