@@ -39,7 +39,8 @@ static int read_properties(struct relay_bus *b, sd_bus_message *m) {
                 if (r < 0)
                         return r;
                 target = strcmp(name, "ChargeClosed") == 0 ? &b->charge_closed
-                         : strcmp(name, "LoadClosed") == 0 ? &b->load_closed : NULL;
+                         : strcmp(name, "LoadClosed") == 0 ? &b->load_closed
+                                                           : NULL;
                 if (target) {
                         r = sd_bus_message_read(m, "v", "b", &closed);
                         if (r < 0)
@@ -58,7 +59,7 @@ static int read_properties(struct relay_bus *b, sd_bus_message *m) {
 static int on_get_all(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         struct relay_bus *b = userdata;
 
-        (void) error;
+        (void)error;
         /* No daemon yet, or one that answers nonsense: both stay open. */
         if (sd_bus_message_is_method_error(m, NULL) || read_properties(b, m) < 0)
                 open_both(b);
@@ -66,14 +67,15 @@ static int on_get_all(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 }
 
 static int ask(struct relay_bus *b) {
-        return sd_bus_call_method_async(b->bus, NULL, NAME, PATH, PROPERTIES, "GetAll", on_get_all, b, "s", INTERFACE);
+        return sd_bus_call_method_async(b->bus, NULL, NAME, PATH, PROPERTIES, "GetAll", on_get_all, b, "s",
+                                        INTERFACE);
 }
 
 static int on_properties_changed(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         struct relay_bus *b = userdata;
         const char *interface;
 
-        (void) error;
+        (void)error;
         if (sd_bus_message_read(m, "s", &interface) < 0 || strcmp(interface, INTERFACE) != 0)
                 return 0;
         if (read_properties(b, m) < 0) {
@@ -82,7 +84,7 @@ static int on_properties_changed(sd_bus_message *m, void *userdata, sd_bus_error
         }
         /* Invalidated ones come without their value. */
         if (sd_bus_message_enter_container(m, 'a', "s") >= 0 && sd_bus_message_at_end(m, false) == 0)
-                (void) ask(b);
+                (void)ask(b);
         return 0;
 }
 
@@ -90,18 +92,18 @@ static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *err
         struct relay_bus *b = userdata;
         const char *name, *before, *after;
 
-        (void) error;
+        (void)error;
         open_both(b);
         if (sd_bus_message_read(m, "sss", &name, &before, &after) >= 0 && *after != '\0')
-                (void) ask(b);
+                (void)ask(b);
         return 0;
 }
 
 static int connect_bus(struct relay_bus *b);
 
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata) {
-        (void) source;
-        (void) usec;
+        (void)source;
+        (void)usec;
         return connect_bus(userdata);
 }
 
@@ -115,8 +117,8 @@ static int retry_later(struct relay_bus *b) {
 }
 
 static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        (void) m;
-        (void) error;
+        (void)m;
+        (void)error;
         return retry_later(userdata);
 }
 
@@ -144,7 +146,8 @@ static int subscribe(struct relay_bus *b) {
                 return r;
         r = sd_bus_add_match_async(b->bus, NULL,
                                    "type='signal',sender='org.freedesktop.DBus',"
-                                   "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='" NAME "'",
+                                   "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='" NAME
+                                   "'",
                                    on_owner_changed, NULL, b);
         return r < 0 ? r : ask(b);
 }
@@ -181,7 +184,7 @@ int relay_bus_new(sd_event *event, const char *address, struct relay_bus **ret) 
         b->address = strdup(address);
         r = b->address ? connect_bus(b) : -ENOMEM;
         if (r < 0) {
-                (void) relay_bus_free(b);
+                (void)relay_bus_free(b);
                 return r;
         }
         *ret = b;

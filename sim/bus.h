@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Follows the daemon's relays over D-Bus (org.smartbms1.Relays, ChargeClosed and LoadClosed). Never waits: while there
- * is no bus, no daemon or no answer yet, both relays are open. */
+/* Follows the daemon's relays over D-Bus (org.smartbms1.Relays, ChargeClosed and LoadClosed). Never waits:
+ * while there is no bus, no daemon or no answer yet, both relays are open. */
 
 #include <stdbool.h>
 #include <systemd/sd-event.h>

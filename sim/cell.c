@@ -5,8 +5,8 @@
 
 #define ELEMENTS(x) (sizeof(x) / sizeof((x)[0]))
 
-#define REFERENCE_AH 3.0        /* the published cell's capacity */
-#define BYPASS_HEAT_K 25.0      /* how far the board warms up at 1 A (the manual only warns that it does) */
+#define REFERENCE_AH 3.0   /* the published cell's capacity */
+#define BYPASS_HEAT_K 25.0 /* how far the board warms up at 1 A (the manual only warns that it does) */
 #define CELL_HEAT_K_PER_W 1.5
 #define HEAT_SECONDS 240.0
 
@@ -15,9 +15,9 @@ struct point {
 };
 
 static const struct point ocv_curve[] = {
-        {-2, 0.800}, {0, 2.286},  {2, 2.895},  {5, 3.065},  {10, 3.197}, {20, 3.234}, {30, 3.270}, {40, 3.292},
-        {50, 3.300}, {60, 3.304}, {70, 3.311}, {80, 3.335}, {90, 3.343}, {95, 3.345}, {98, 3.349}, {99, 3.362},
-        {100, 3.531}, {102, 4.200},
+        {-2, 0.800}, {0, 2.286},  {2, 2.895},  {5, 3.065},  {10, 3.197},  {20, 3.234},
+        {30, 3.270}, {40, 3.292}, {50, 3.300}, {60, 3.304}, {70, 3.311},  {80, 3.335},
+        {90, 3.343}, {95, 3.345}, {98, 3.349}, {99, 3.362}, {100, 3.531}, {102, 4.200},
 };
 
 static const struct point discharge_mohm[] = {{0, 61.7}, {50, 47.8}, {90, 42.5}};

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* One simulated LiFePO4 cell with the board on its plus pole: open-circuit voltage, resistance, charge, bypass,
- * heat. Uses double: the simulator is a program of its own and no part of the safety path. Knows nothing of
- * frames, neighbours or time of day. */
+/* One simulated LiFePO4 cell with the board on its plus pole: open-circuit voltage, resistance, charge,
+ * bypass, heat. Uses double: the simulator is a program of its own and no part of the safety path. Knows
+ * nothing of frames, neighbours or time of day. */
 
 #include <stdbool.h>
 
-#define CELL_BYPASS_A 1.0               /* manual: balancing current 1 A */
-#define CELL_BYPASS_HYSTERESIS_MV 20    /* chain.md R13 */
-#define CELL_BYPASS_OFF_C 85.0          /* chain.md R13, at the board */
+#define CELL_BYPASS_A 1.0            /* manual: balancing current 1 A */
+#define CELL_BYPASS_HYSTERESIS_MV 20 /* chain.md R13 */
+#define CELL_BYPASS_OFF_C 85.0       /* chain.md R13, at the board */
 #define CELL_BYPASS_ON_C 75.0
 
 /* Above 100 % a full cell takes next to nothing and its voltage runs away; below 0 % it collapses. */
@@ -18,16 +18,16 @@
 
 struct cell {
         double capacity_ah;
-        double resistance;    /* multiplies the published curve scaled by capacity; 1 = a good cell */
-        double soc;           /* %, CELL_SOC_MIN..CELL_SOC_MAX */
+        double resistance; /* multiplies the published curve scaled by capacity; 1 = a good cell */
+        double soc;        /* %, CELL_SOC_MIN..CELL_SOC_MAX */
         double ambient_c;
         double temperature_c; /* where the board measures it: beside the bypass resistors */
         bool bypass;
         bool bypass_too_hot;
 };
 
-/* Volts with no current, by the charge in %. Published with SimSES (TUM) for a 3 Ah cell; the ends beyond 0 and
- * 100 % are this project's. */
+/* Volts with no current, by the charge in %. Published with SimSES (TUM) for a 3 Ah cell; the ends beyond 0
+ * and 100 % are this project's. */
 double cell_ocv(double soc);
 
 /* Ohms at this current's direction (charging is positive). */

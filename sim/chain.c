@@ -38,8 +38,9 @@ static bool is_orphan(const struct frame *f) {
 /* One pair a frame, in turn (chain.md, key/value pairs). */
 static void put_pair(struct chain *c, const struct chain_input *in, struct frame *f) {
         static const uint8_t keys[] = {
-                FRAME_KEY_FORMAT_VERSION,   FRAME_KEY_SWITCHES,       FRAME_KEY_SENSOR_TYPE,
-                FRAME_KEY_CONFIGURED_CELLS, FRAME_KEY_FIRMWARE_MAJOR, FRAME_KEY_FIRMWARE_MINOR,
+                FRAME_KEY_FORMAT_VERSION, FRAME_KEY_SWITCHES,
+                FRAME_KEY_SENSOR_TYPE,    FRAME_KEY_CONFIGURED_CELLS,
+                FRAME_KEY_FIRMWARE_MAJOR, FRAME_KEY_FIRMWARE_MINOR,
                 FRAME_KEY_FLAGS,
         };
         bool lost = !in->rotate_configured && c->half - c->last_return >= RETURN_LOST_AFTER;
@@ -50,12 +51,12 @@ static void put_pair(struct chain *c, const struct chain_input *in, struct frame
                 in->configured,
                 CHAIN_FIRMWARE_MAJOR,
                 CHAIN_FIRMWARE_MINOR,
-                (uint8_t) (in->flags | (lost ? CHAIN_FLAG_RETURN_LOST : 0)),
+                (uint8_t)(in->flags | (lost ? CHAIN_FLAG_RETURN_LOST : 0)),
         };
 
-        f->key_byte = (uint8_t) (keys[c->pair] + FRAME_KEY_BIAS);
+        f->key_byte = (uint8_t)(keys[c->pair] + FRAME_KEY_BIAS);
         f->value = values[c->pair];
-        c->pair = (uint8_t) ((c->pair + 1) % sizeof(keys));
+        c->pair = (uint8_t)((c->pair + 1) % sizeof(keys));
 }
 
 /* A board's own reading as the only one so far (R9, R11). */
@@ -96,7 +97,7 @@ static struct frame in_frame(struct chain *c, const struct chain_input *in) {
         if (!own->voltage_known || !own->temperature_known)
                 f.status |= FRAME_STATUS_COMMUNICATION_ERROR;
 
-        c->detail = (uint8_t) (c->detail >= rotation ? 1 : c->detail + 1);
+        c->detail = (uint8_t)(c->detail >= rotation ? 1 : c->detail + 1);
         f.detail_cell = c->detail;
         if (f.detail_cell == 1 && !in->silent[1])
                 fill_detail(own, &f);
@@ -143,9 +144,9 @@ static void merge(const struct reading *r, uint8_t number, struct frame *f) {
 }
 
 static void learn(struct chain_board *b, const struct frame *received) {
-        uint16_t mv = (uint16_t) received->v_bypass_mv;
+        uint16_t mv = (uint16_t)received->v_bypass_mv;
 
-        b->number = (uint8_t) (received->count < CELLS_MAX ? received->count + 1 : CELLS_MAX);
+        b->number = (uint8_t)(received->count < CELLS_MAX ? received->count + 1 : CELLS_MAX);
         if (!is_orphan(received))
                 b->chain_number = b->number;
         if (mv == b->heard_mv && chain_bypass_switches(mv) >= 0)
@@ -164,7 +165,7 @@ static void pass(struct chain_board *b, const struct reading *r, bool silent, st
                 fill_detail(r, f);
         if (place > CELLS_MAX || number != place || !r->voltage_known || !r->temperature_known)
                 f->status |= FRAME_STATUS_COMMUNICATION_ERROR;
-        f->count = (uint8_t) (place > CELLS_MAX ? CELLS_MAX : place);
+        f->count = (uint8_t)(place > CELLS_MAX ? CELLS_MAX : place);
 }
 
 static void reset_board(struct chain *c, int cell) {
@@ -172,7 +173,8 @@ static void reset_board(struct chain *c, int cell) {
 }
 
 /* What leaves the last board in this half cycle, from whichever board started it. */
-static bool run_boards(struct chain *c, const struct chain_input *in, const struct frame *first, struct frame *f) {
+static bool run_boards(struct chain *c, const struct chain_input *in, const struct frame *first,
+                       struct frame *f) {
         bool present = first != NULL;
 
         if (present)
@@ -206,8 +208,9 @@ static void take_return(struct chain *c, const struct frame *f) {
                 c->return_run = 0;
                 return;
         }
-        c->return_run = (uint8_t) (f->count != c->return_count ? 1 : c->return_run < RETURN_RUN ? c->return_run + 1
-                                                                                                : RETURN_RUN);
+        c->return_run = (uint8_t)(f->count != c->return_count  ? 1
+                                  : c->return_run < RETURN_RUN ? c->return_run + 1
+                                                               : RETURN_RUN);
         c->return_count = f->count;
         if (c->return_run == RETURN_RUN)
                 c->counted = f->count;
@@ -250,8 +253,8 @@ void chain_init(struct chain *c, uint16_t v_bypass_mv) {
         *c = (struct chain){0};
         for (int i = 1; i <= CELLS_MAX; i++)
                 c->boards[i] = (struct chain_board){
-                        .number = (uint8_t) i,
-                        .chain_number = (uint8_t) i,
+                        .number = (uint8_t)i,
+                        .chain_number = (uint8_t)i,
                         .orphan_due = ORPHAN_AFTER,
                         .heard_mv = v_bypass_mv,
                         .v_bypass_mv = v_bypass_mv,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The boards as the wire sees them: who starts a frame, who alters what, who starts an orphan (chain.md R6..R13).
- * Time is counted in half message cycles, the finest step these rules need. Knows nothing of electricity, of
- * transmission errors (faults.h) or of seconds. */
+/* The boards as the wire sees them: who starts a frame, who alters what, who starts an orphan (chain.md
+ * R6..R13). Time is counted in half message cycles, the finest step these rules need. Knows nothing of
+ * electricity, of transmission errors (faults.h) or of seconds. */
 
 #include "frame.h"
 #include "units.h"
@@ -44,13 +44,14 @@ struct reading {
 /* Everything the boards are told for one half cycle. Arrays are indexed by the cell's number, 1..cells. */
 struct chain_input {
         int cells;
-        uint8_t configured;      /* M before the return has told the IN board better (R9) */
-        bool rotate_configured;  /* always rotate over M: no ring return, as with genuine boards */
+        uint8_t configured;     /* M before the return has told the IN board better (R9) */
+        bool rotate_configured; /* always rotate over M: no ring return, as with genuine boards */
         struct frame_current in, out, sum;
         uint8_t switches, sensor_type, flags;
         uint16_t v_bypass_mv;
         const struct reading *readings;
-        bool cut[CELLS_MAX + 1];    /* the link from this board to the next; of the last board: the ring return */
+        bool cut[CELLS_MAX +
+                 1]; /* the link from this board to the next; of the last board: the ring return */
         bool dead[CELLS_MAX + 1];
         bool silent[CELLS_MAX + 1]; /* never fills in its detail */
 };
@@ -62,9 +63,9 @@ struct chain_output {
 };
 
 struct chain_board {
-        uint8_t number;        /* count of the last good frame + 1; 0 = not known since reset (R6) */
-        uint8_t chain_number;  /* the same, but from frames that were no orphans (R11) */
-        uint64_t orphan_due;   /* half cycle */
+        uint8_t number;                 /* count of the last good frame + 1; 0 = not known since reset (R6) */
+        uint8_t chain_number;           /* the same, but from frames that were no orphans (R11) */
+        uint64_t orphan_due;            /* half cycle */
         uint16_t heard_mv, v_bypass_mv; /* R13 */
 };
 

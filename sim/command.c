@@ -9,12 +9,13 @@
 
 #define LINE_MAX_SIZE 160
 
-static int number(const char *text, double min, double max, double *ret_value, char *ret_answer, size_t size) {
+static int number(const char *text, double min, double max, double *ret_value, char *ret_answer,
+                  size_t size) {
         char *end;
         double value = text ? strtod(text, &end) : NAN;
 
         if (!text || end == text || *end != '\0' || !(value >= min && value <= max)) {
-                (void) snprintf(ret_answer, size, "a number within %g..%g was expected", min, max);
+                (void)snprintf(ret_answer, size, "a number within %g..%g was expected", min, max);
                 return -EINVAL;
         }
         *ret_value = value;
@@ -25,10 +26,10 @@ static int do_clear(struct simulation *s, char **words, char *ret_answer, size_t
         int r = faults_clear(&s->faults, words[1]);
 
         if (r < 0) {
-                (void) snprintf(ret_answer, size, "no fault is named '%s'", words[1]);
+                (void)snprintf(ret_answer, size, "no fault is named '%s'", words[1]);
                 return r;
         }
-        (void) snprintf(ret_answer, size, "%d ended", r);
+        (void)snprintf(ret_answer, size, "%d ended", r);
         return 0;
 }
 
@@ -53,7 +54,7 @@ static int do_soc(struct simulation *s, char **words, char *ret_answer, size_t s
                         return r;
         }
         for (int i = 1; i <= CELLS_MAX; i++)
-                if (cell == 0 || i == (int) cell)
+                if (cell == 0 || i == (int)cell)
                         s->cells[i].soc = soc;
         return 0;
 }
@@ -61,14 +62,15 @@ static int do_soc(struct simulation *s, char **words, char *ret_answer, size_t s
 static int do_status(struct simulation *s, char **words, char *ret_answer, size_t size) {
         int bypassing = 0;
 
-        (void) words;
+        (void)words;
         for (int i = 1; i <= s->config.cells; i++)
                 bypassing += s->cells[i].bypass;
-        (void) snprintf(ret_answer, size,
-                        "time=%.3f frames=%llu soc=%.3f charge_a=%.3f load_a=%.3f charge=%s load=%s bypassing=%d faults=%zu",
-                        (double) s->now / 1e6, (unsigned long long) s->frames, simulation_soc(s), s->charge_a,
-                        s->load_a, s->charge_closed ? "closed" : "open", s->load_closed ? "closed" : "open",
-                        bypassing, s->faults.n);
+        (void)snprintf(ret_answer, size,
+                       "time=%.3f frames=%llu soc=%.3f charge_a=%.3f load_a=%.3f charge=%s load=%s "
+                       "bypassing=%d faults=%zu",
+                       (double)s->now / 1e6, (unsigned long long)s->frames, simulation_soc(s), s->charge_a,
+                       s->load_a, s->charge_closed ? "closed" : "open", s->load_closed ? "closed" : "open",
+                       bypassing, s->faults.n);
         return 0;
 }
 
@@ -88,7 +90,7 @@ static int check_cell(const struct simulation *s, char *ret_answer, size_t size)
 
         if (!by_cell || f->args[0] <= s->config.cells)
                 return 0;
-        (void) snprintf(ret_answer, size, "there are %d cells", s->config.cells);
+        (void)snprintf(ret_answer, size, "there are %d cells", s->config.cells);
         return -ERANGE;
 }
 
@@ -111,13 +113,13 @@ int simulation_command(struct simulation *s, const char *line, char *ret_answer,
 
         ret_answer[0] = '\0';
         if (strlen(line) >= sizeof(text)) {
-                (void) snprintf(ret_answer, size, "a command has fewer than %d characters", LINE_MAX_SIZE);
+                (void)snprintf(ret_answer, size, "a command has fewer than %d characters", LINE_MAX_SIZE);
                 return -EINVAL;
         }
-        (void) strcpy(text, line);
+        (void)strcpy(text, line);
         for (char *w = strtok_r(text, " \t\r\n", &state); w; w = strtok_r(NULL, " \t\r\n", &state)) {
                 if (n == 3) {
-                        (void) snprintf(ret_answer, size, "too many words");
+                        (void)snprintf(ret_answer, size, "too many words");
                         return -EINVAL;
                 }
                 words[n++] = w;
@@ -128,7 +130,8 @@ int simulation_command(struct simulation *s, const char *line, char *ret_answer,
                 if (strcmp(words[0], verbs[i].name) == 0)
                         return verbs[i].run(s, words, ret_answer, size);
         if (n > 1) {
-                (void) snprintf(ret_answer, size, "no command is named '%s' (arguments of a fault follow '=')", words[0]);
+                (void)snprintf(ret_answer, size, "no command is named '%s' (arguments of a fault follow '=')",
+                               words[0]);
                 return -EINVAL;
         }
         return simulation_fault(s, words[0], ret_answer, size);

@@ -40,7 +40,7 @@ struct control {
 static void end_client(struct client *c) {
         c->source = sd_event_source_disable_unref(c->source);
         if (c->owns_fd)
-                (void) close(c->in);
+                (void)close(c->in);
         *c = (struct client){.in = -1, .out = -1};
 }
 
@@ -49,7 +49,7 @@ static void answer(struct client *c, int r, const char *text) {
         int n = snprintf(out, sizeof(out), "%s%s%s\n", r < 0 ? "error:" : "ok", *text ? " " : "", text);
 
         /* A client that does not read its answers loses them. */
-        if (n > 0 && write(c->out, out, (size_t) n) < 0)
+        if (n > 0 && write(c->out, out, (size_t)n) < 0)
                 return;
 }
 
@@ -82,8 +82,8 @@ static int on_input(sd_event_source *source, int fd, uint32_t revents, void *use
         char buffer[256];
         ssize_t n = read(fd, buffer, sizeof(buffer));
 
-        (void) source;
-        (void) revents;
+        (void)source;
+        (void)revents;
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
                 return 0;
         for (ssize_t i = 0; i < n; i++)
@@ -103,8 +103,8 @@ static int add_client(struct control *control, int in, int out, bool owns_fd) {
                 *c = (struct client){.control = control, .in = in, .out = out, .owns_fd = owns_fd};
                 r = sd_event_add_io(control->event, &c->source, in, EPOLLIN, on_input, c);
                 if (r == -EPERM) {
-                        /* A plain file or /dev/null as standard input: epoll has no use for it, and nothing will come
-                         * that is not there already. */
+                        /* A plain file or /dev/null as standard input: epoll has no use for it, and nothing
+                         * will come that is not there already. */
                         while (on_input(NULL, in, 0, c) == 0 && c->control)
                                 ;
                         return 0;
@@ -118,10 +118,10 @@ static int on_connection(sd_event_source *source, int fd, uint32_t revents, void
         struct control *c = userdata;
         int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-        (void) source;
-        (void) revents;
+        (void)source;
+        (void)revents;
         if (client >= 0 && add_client(c, client, client, true) < 0)
-                (void) close(client);
+                (void)close(client);
         return 0;
 }
 
@@ -131,9 +131,9 @@ static int remove_stale(const struct sockaddr_un *address) {
 
         if (fd < 0)
                 return -errno;
-        if (connect(fd, (const struct sockaddr *) address, sizeof(*address)) < 0 && errno == ECONNREFUSED)
+        if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 && errno == ECONNREFUSED)
                 r = unlink(address->sun_path) < 0 ? -errno : 0;
-        (void) close(fd);
+        (void)close(fd);
         return r;
 }
 
@@ -144,14 +144,14 @@ static int listen_socket(struct control *c, const char *path) {
 
         if (strlen(path) >= sizeof(address.sun_path))
                 return -ENAMETOOLONG;
-        (void) strcpy(address.sun_path, path);
+        (void)strcpy(address.sun_path, path);
         if (lstat(path, &st) == 0) {
                 r = S_ISSOCK(st.st_mode) ? remove_stale(&address) : -EEXIST;
                 if (r < 0)
                         return r;
         }
         c->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        if (c->listen_fd < 0 || bind(c->listen_fd, (struct sockaddr *) &address, sizeof(address)) < 0)
+        if (c->listen_fd < 0 || bind(c->listen_fd, (struct sockaddr *)&address, sizeof(address)) < 0)
                 return -errno;
         c->address = address;
         if (listen(c->listen_fd, CLIENTS_MAX) < 0)
@@ -186,7 +186,7 @@ int control_new(sd_event *event, const char *path, int answers, control_handler 
         c->listen_fd = -1;
         r = open_path(c, path, answers);
         if (r < 0) {
-                (void) control_free(c);
+                (void)control_free(c);
                 return r;
         }
         *ret = c;
@@ -201,9 +201,9 @@ struct control *control_free(struct control *c) {
                         end_client(&c->clients[i]);
         c->listener = sd_event_source_disable_unref(c->listener);
         if (c->listen_fd >= 0)
-                (void) close(c->listen_fd);
+                (void)close(c->listen_fd);
         if (c->address.sun_path[0] != '\0')
-                (void) unlink(c->address.sun_path);
+                (void)unlink(c->address.sun_path);
         c->event = sd_event_unref(c->event);
         free(c);
         return NULL;

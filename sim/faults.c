@@ -14,53 +14,81 @@ struct argument {
         const char *name; /* NULL: there is none */
         double min, max;
         double standard; /* NAN: must be given */
+        bool whole;
         const char *words[2];
 };
+
+/* clang-format off: two lines a row read best */
+#define WHOLE(name_, min_, max_, standard_) \
+        { .name = (name_), .min = (min_), .max = (max_), .standard = (standard_), .whole = true }
+#define REAL(name_, min_, max_, standard_) \
+        { .name = (name_), .min = (min_), .max = (max_), .standard = (standard_) }
+#define EITHER(name_, first_, second_) \
+        { .name = (name_), .max = 1, .standard = NAN, .words = {(first_), (second_)} }
+#define ONE_CELL WHOLE("CELL", 1, CELLS_MAX, NAN)
+#define CELL_OR_ALL WHOLE("CELL", 0, CELLS_MAX, NAN) /* 0: all */
+#define CELLS WHOLE("CELLS", CELLS_MIN, CELLS_MAX, NAN)
+#define DEGREES(standard_) REAL("DEGC", -40, 120, standard_)
 
 static const struct info {
         const char *name;
         struct argument args[2];
         const char *usage;
 } infos[_FAULT_MAX] = {
-        [FAULT_CUT] = {"cut", {{"CELL", 1, 255, NAN, {NULL}}},
-                       "cut=CELL               the link from this cell's board to the next (last cell: ring return)"},
-        [FAULT_DEAD] = {"dead", {{"CELL", 1, 255, NAN, {NULL}}}, "dead=CELL              this board does nothing at all"},
-        [FAULT_RETURN_LOST] = {"return-lost", {{0}}, "return-lost            the ring return alone is cut"},
-        [FAULT_BOARD_FAULT] = {"board-fault", {{"CELL", 0, 255, NAN, {NULL}}},
-                               "board-fault=CELL       this board cannot measure: status bit 2, full count"},
-        [FAULT_MISSING] = {"missing", {{"CELL", 0, 255, NAN, {NULL}}},
-                           "missing=CELL           this board never fills in its detail"},
-        [FAULT_COUNT] = {"count", {{"CELLS", 2, 255, NAN, {NULL}}}, "count=CELLS            so many boards in the chain"},
-        [FAULT_CONFIGURED] = {"configured", {{"CELLS", 2, 255, NAN, {NULL}}},
-                              "configured=CELLS       details rotate over so many, existing or not"},
-        [FAULT_NOISE] = {"noise", {{"BYTES", 1, 900, 8, {NULL}}}, "noise[=BYTES]          random bytes before each frame"},
-        [FAULT_CHECKSUM] = {"checksum", {{"EVERY", 1, 1000, 1, {NULL}}},
-                            "checksum[=EVERY]       a wrong checksum in every EVERYth frame"},
-        [FAULT_TRUNCATE] = {"truncate", {{"BYTES", 1, 57, 30, {NULL}}}, "truncate[=BYTES]       frames end after so many bytes"},
-        [FAULT_FLIP] = {"flip", {{"PERCENT", 0, 100, 100, {NULL}}}, "flip[=PERCENT]         so many frames have one bit turned"},
-        [FAULT_GARBAGE] = {"garbage", {{0}}, "garbage                58 random bytes in place of each frame"},
-        [FAULT_SUM] = {"sum", {{0}}, "sum                    I-sum is I1 + I2"},
-        [FAULT_SILENCE] = {"silence", {{0}}, "silence                nothing is sent"},
-        [FAULT_FROZEN] = {"frozen", {{0}}, "frozen                 the same frame over and over"},
-        [FAULT_FROZEN_READINGS] = {"frozen-readings", {{0}}, "frozen-readings        readings stay, byte 24 and pairs go on"},
-        [FAULT_HOT] = {"hot", {{"CELL", 0, 255, NAN, {NULL}}, {"DEGC", -40, 120, 70, {NULL}}},
-                       "hot=CELL[,DEGC]        this board reads 70 degC"},
-        [FAULT_COLD] = {"cold", {{"CELL", 0, 255, NAN, {NULL}}, {"DEGC", -40, 120, -15, {NULL}}},
-                        "cold=CELL[,DEGC]       this board reads -15 degC"},
-        [FAULT_TEMPERATURE] = {"temperature", {{"CELL", 0, 255, NAN, {NULL}}, {"DEGC", -40, 120, NAN, {NULL}}},
-                               "temperature=CELL,DEGC  this board reads just that"},
-        [FAULT_VOLTAGE] = {"voltage", {{"CELL", 0, 255, NAN, {NULL}}, {"VOLTS", 0, 6, NAN, {NULL}}},
-                           "voltage=CELL,VOLTS     this board reads just that"},
-        [FAULT_SENSOR_LOST] = {"sensor-lost", {{"SENSOR", 1, 2, NAN, {NULL}}}, "sensor-lost=1|2        reads X"},
-        [FAULT_SENSOR_REVERSED] = {"sensor-reversed", {{"SENSOR", 0, 2, 0, {NULL}}},
-                                   "sensor-reversed[=1|2]  mounted the wrong way round (both if not told)"},
-        [FAULT_V_BYPASS] = {"v-bypass", {{"VOLTS", 3.4, 4.3, NAN, {NULL}}}, "v-bypass=VOLTS         the switches are turned"},
-        [FAULT_MODE] = {"mode", {{"normal|critical", 0, 1, NAN, {"normal", "critical"}}},
-                        "mode=normal|critical   switch 5 is turned"},
-        [FAULT_PERIOD] = {"period", {{"SECONDS", 0.5, 1.0, NAN, {NULL}}}, "period=0.5|1.0         switch 1 is turned"},
-        [FAULT_RELAY_STUCK] = {"relay-stuck", {{"charge|load", 0, 1, NAN, {"charge", "load"}}},
-                               "relay-stuck=charge|load  its contact stays closed whatever is commanded"},
+        [FAULT_CUT] = {"cut", {ONE_CELL},
+                "cut=CELL                the link from this board to the next (last: the ring return)"},
+        [FAULT_DEAD] = {"dead", {ONE_CELL},
+                "dead=CELL               this board does nothing at all"},
+        [FAULT_RETURN_LOST] = {"return-lost", {{NULL}},
+                "return-lost             the ring return alone is cut"},
+        [FAULT_BOARD_FAULT] = {"board-fault", {CELL_OR_ALL},
+                "board-fault=CELL        this board cannot measure: status bit 2, full count"},
+        [FAULT_MISSING] = {"missing", {CELL_OR_ALL},
+                "missing=CELL            this board never fills in its detail"},
+        [FAULT_COUNT] = {"count", {CELLS},
+                "count=CELLS             so many boards in the chain"},
+        [FAULT_CONFIGURED] = {"configured", {CELLS},
+                "configured=CELLS        details rotate over so many, there or not"},
+        [FAULT_NOISE] = {"noise", {WHOLE("BYTES", 1, 900, 8)},
+                "noise[=BYTES]           random bytes before each frame"},
+        [FAULT_CHECKSUM] = {"checksum", {WHOLE("EVERY", 1, 1000, 1)},
+                "checksum[=EVERY]        a wrong checksum in every EVERYth frame"},
+        [FAULT_TRUNCATE] = {"truncate", {WHOLE("BYTES", 1, FRAME_SIZE - 1, 30)},
+                "truncate[=BYTES]        frames end after so many bytes"},
+        [FAULT_FLIP] = {"flip", {REAL("PERCENT", 0, 100, 100)},
+                "flip[=PERCENT]          one bit turned in so many of the frames"},
+        [FAULT_GARBAGE] = {"garbage", {{NULL}},
+                "garbage                 random bytes in place of each frame"},
+        [FAULT_SUM] = {"sum", {{NULL}},
+                "sum                     I-sum is I1 + I2"},
+        [FAULT_SILENCE] = {"silence", {{NULL}},
+                "silence                 nothing is sent"},
+        [FAULT_FROZEN] = {"frozen", {{NULL}},
+                "frozen                  the same frame over and over"},
+        [FAULT_FROZEN_READINGS] = {"frozen-readings", {{NULL}},
+                "frozen-readings         readings stay; byte 24 and the pairs go on"},
+        [FAULT_HOT] = {"hot", {CELL_OR_ALL, DEGREES(70)},
+                "hot=CELL[,DEGC]         this board reads 70 degC"},
+        [FAULT_COLD] = {"cold", {CELL_OR_ALL, DEGREES(-15)},
+                "cold=CELL[,DEGC]        this board reads -15 degC"},
+        [FAULT_TEMPERATURE] = {"temperature", {CELL_OR_ALL, DEGREES(NAN)},
+                "temperature=CELL,DEGC   this board reads just that"},
+        [FAULT_VOLTAGE] = {"voltage", {CELL_OR_ALL, REAL("VOLTS", 0, 6, NAN)},
+                "voltage=CELL,VOLTS      this board reads just that"},
+        [FAULT_SENSOR_LOST] = {"sensor-lost", {WHOLE("SENSOR", 1, 2, NAN)},
+                "sensor-lost=1|2         reads X"},
+        [FAULT_SENSOR_REVERSED] = {"sensor-reversed", {WHOLE("SENSOR", 0, 2, 0)},
+                "sensor-reversed[=1|2]   mounted the wrong way round (both if not told)"},
+        [FAULT_V_BYPASS] = {"v-bypass", {REAL("VOLTS", 3.4, 4.3, NAN)},
+                "v-bypass=VOLTS          switches 2, 6, 7 are turned"},
+        [FAULT_MODE] = {"mode", {EITHER("normal or critical", "normal", "critical")},
+                "mode=normal|critical    switch 5 is turned"},
+        [FAULT_PERIOD] = {"period", {REAL("SECONDS", 0.5, 1.0, NAN)},
+                "period=0.5|1.0          switch 1 is turned"},
+        [FAULT_RELAY_STUCK] = {"relay-stuck", {EITHER("charge or load", "charge", "load")},
+                "relay-stuck=charge|load its contact stays closed whatever is commanded"},
 };
+/* clang-format on */
 
 const char *fault_name(enum fault_kind kind) {
         return infos[kind].name;
@@ -97,11 +125,11 @@ static int parse_argument(const struct argument *a, const char *text, double *re
                         *ret_value = a->name ? a->standard : 0;
                         return 0;
                 }
-                (void) snprintf(ret_error, size, "%s must be given", a->name);
+                (void)snprintf(ret_error, size, "%s must be given", a->name);
                 return -EINVAL;
         }
         if (!a->name) {
-                (void) snprintf(ret_error, size, "one argument too many: '%s'", text);
+                (void)snprintf(ret_error, size, "one argument too many: '%s'", text);
                 return -EINVAL;
         }
         for (int i = 0; i < 2; i++)
@@ -109,14 +137,14 @@ static int parse_argument(const struct argument *a, const char *text, double *re
                         *ret_value = i;
                         return 0;
                 }
-        if (a->min == 0 && a->max == 255 && strcmp(text, "all") == 0)
+        if (a->whole && a->min == 0 && strcmp(text, "all") == 0)
                 text = "0";
-        if (a->words[0] || parse_number(text, &value) < 0) {
-                (void) snprintf(ret_error, size, "'%s' where %s was expected", text, a->name);
+        if (a->words[0] || parse_number(text, &value) < 0 || (a->whole && value != floor(value))) {
+                (void)snprintf(ret_error, size, "'%s' where %s was expected", text, a->name);
                 return -EINVAL;
         }
         if (value < a->min || value > a->max) {
-                (void) snprintf(ret_error, size, "%s %s is not within %g..%g", a->name, text, a->min, a->max);
+                (void)snprintf(ret_error, size, "%s %s is not within %g..%g", a->name, text, a->min, a->max);
                 return -ERANGE;
         }
         *ret_value = value;
@@ -128,7 +156,7 @@ static int check_values(const struct fault *fault, char *ret_error, size_t size)
         double value = fault->args[0];
 
         if (fault->kind == FAULT_PERIOD && value != 0.5 && value != 1.0) {
-                (void) snprintf(ret_error, size, "the period is 0.5 or 1.0 s");
+                (void)snprintf(ret_error, size, "the period is 0.5 or 1.0 s");
                 return -EINVAL;
         }
         if (fault->kind == FAULT_V_BYPASS) {
@@ -137,7 +165,7 @@ static int check_values(const struct fault *fault, char *ret_error, size_t size)
                 for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++)
                         if (lround(value * 1000) == choices[i])
                                 return 0;
-                (void) snprintf(ret_error, size, "V-bypass is one of 3.4 3.5 3.6 3.7 4.0 4.1 4.2 4.3 V");
+                (void)snprintf(ret_error, size, "V-bypass is one of 3.4 3.5 3.6 3.7 4.0 4.1 4.2 4.3 V");
                 return -EINVAL;
         }
         return 0;
@@ -157,17 +185,17 @@ static int parse_times(char *text, usec_t now, struct fault *fault, char *ret_er
         if (at) {
                 if (parse_number(at, &seconds) < 0 || seconds < 0 || seconds > 1e9)
                         goto bad;
-                fault->start = (usec_t) llround(seconds * 1e6);
+                fault->start = (usec_t)llround(seconds * 1e6);
         }
         if (plus) {
                 if (parse_number(plus, &seconds) < 0 || seconds <= 0 || seconds > 1e9)
                         goto bad;
-                fault->end = fault->start + (usec_t) llround(seconds * 1e6);
+                fault->end = fault->start + (usec_t)llround(seconds * 1e6);
         }
         return 0;
 
 bad:
-        (void) snprintf(ret_error, size, "a time in seconds was expected: [@START][+DURATION]");
+        (void)snprintf(ret_error, size, "a time in seconds was expected: [@START][+DURATION]");
         return -EINVAL;
 }
 
@@ -191,11 +219,11 @@ static int parse_spec(char *text, usec_t now, struct fault *ret_fault, char *ret
         }
         kind = find_kind(text);
         if (kind < 0) {
-                (void) snprintf(ret_error, size, "no fault is named '%s'", text);
+                (void)snprintf(ret_error, size, "no fault is named '%s'", text);
                 return -EINVAL;
         }
         if (words[2] || rest) {
-                (void) snprintf(ret_error, size, "too many arguments");
+                (void)snprintf(ret_error, size, "too many arguments");
                 return -EINVAL;
         }
         fault.kind = kind;
@@ -217,14 +245,14 @@ int faults_add(struct faults *f, usec_t now, const char *spec, char *ret_error, 
         int r;
 
         if (strlen(spec) >= sizeof(text)) {
-                (void) snprintf(ret_error, size, "a fault has fewer than %d characters", SPEC_MAX);
+                (void)snprintf(ret_error, size, "a fault has fewer than %d characters", SPEC_MAX);
                 return -EINVAL;
         }
         if (f->n == FAULTS_MAX) {
-                (void) snprintf(ret_error, size, "%d faults are pending already", FAULTS_MAX);
+                (void)snprintf(ret_error, size, "%d faults are pending already", FAULTS_MAX);
                 return -ENOSPC;
         }
-        (void) strcpy(text, spec);
+        (void)strcpy(text, spec);
         r = parse_spec(text, now, &fault, ret_error, size);
         if (r < 0)
                 return r;
@@ -247,7 +275,7 @@ int faults_clear(struct faults *f, const char *name) {
                         return kind;
         }
         for (size_t i = f->n; i-- > 0;)
-                if (kind < 0 || f->list[i].kind == (enum fault_kind) kind) {
+                if (kind < 0 || f->list[i].kind == (enum fault_kind)kind) {
                         drop(f, i);
                         cleared++;
                 }
@@ -274,14 +302,14 @@ const struct fault *faults_find(const struct faults *f, usec_t now, enum fault_k
 const struct fault *faults_find_cell(const struct faults *f, usec_t now, enum fault_kind kind, int cell) {
         for (size_t i = f->n; i-- > 0;)
                 if (f->list[i].kind == kind && in_force(&f->list[i], now) &&
-                    (f->list[i].args[0] == 0 || (int) f->list[i].args[0] == cell))
+                    (f->list[i].args[0] == 0 || (int)f->list[i].args[0] == cell))
                         return &f->list[i];
         return NULL;
 }
 
 static size_t put_random(struct faults *f, uint8_t *p, size_t n) {
         for (size_t i = 0; i < n; i++)
-                p[i] = (uint8_t) rng_below(&f->rng, 256);
+                p[i] = (uint8_t)rng_below(&f->rng, 256);
         return n;
 }
 
@@ -295,7 +323,7 @@ size_t faults_mangle(struct faults *f, usec_t now, const uint8_t bytes[FRAME_SIZ
                 return 0;
         fault = faults_find(f, now, FAULT_NOISE);
         if (fault)
-                n = put_random(f, ret_wire, (size_t) fault->args[0]);
+                n = put_random(f, ret_wire, (size_t)fault->args[0]);
 
         p = ret_wire + n;
         memcpy(p, bytes, FRAME_SIZE);
@@ -303,16 +331,18 @@ size_t faults_mangle(struct faults *f, usec_t now, const uint8_t bytes[FRAME_SIZ
         if (fault && rng_below(&f->rng, 10000) < fault->args[0] * 100) {
                 unsigned bit = rng_below(&f->rng, FRAME_SIZE * 8);
 
-                p[bit / 8] = (uint8_t) (p[bit / 8] ^ (1 << bit % 8));
+                p[bit / 8] = (uint8_t)(p[bit / 8] ^ (1 << bit % 8));
         }
         fault = faults_find(f, now, FAULT_CHECKSUM);
-        if (fault && rng_below(&f->rng, (unsigned) fault->args[0]) == 0)
-                p[FRAME_OFF_CHECKSUM] = (uint8_t) (p[FRAME_OFF_CHECKSUM] + 1 + rng_below(&f->rng, 255));
+        if (fault && ++f->since_bad >= (unsigned)fault->args[0]) {
+                f->since_bad = 0;
+                p[FRAME_OFF_CHECKSUM] = (uint8_t)(p[FRAME_OFF_CHECKSUM] + 1 + rng_below(&f->rng, 255));
+        }
         if (faults_find(f, now, FAULT_GARBAGE))
-                (void) put_random(f, p, FRAME_SIZE);
+                (void)put_random(f, p, FRAME_SIZE);
         fault = faults_find(f, now, FAULT_TRUNCATE);
         if (fault)
-                length = (size_t) fault->args[0];
+                length = (size_t)fault->args[0];
         return n + length;
 }
 

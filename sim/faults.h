@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Faults on command: what can be asked for, for how long, and what the ones on the wire do to a frame's bytes.
- * The others are looked up by simulation.c and given to the part that they concern. */
+/* Faults on command: what can be asked for, for how long, and what the ones on the wire do to a frame's
+ * bytes. The others are looked up by simulation.c and given to the part that they concern. */
 
 #include <stddef.h>
 
@@ -51,17 +51,18 @@ struct fault {
 struct faults {
         size_t n;
         struct fault list[FAULTS_MAX];
+        unsigned since_bad; /* frames since the last wrong checksum */
         struct rng rng;
 };
 
 void faults_init(struct faults *f, uint64_t seed);
 
-/* Takes "NAME[=ARG[,ARG]][@START][+DURATION]", both in seconds of simulated time; without @START it starts now. 0;
- * -EINVAL or -ERANGE with a sentence; -ENOSPC if FAULTS_MAX are pending. */
+/* Takes "NAME[=ARG[,ARG]][@START][+DURATION]", both in seconds of simulated time; without @START it starts
+ * now. 0; -EINVAL or -ERANGE with a sentence; -ENOSPC if FAULTS_MAX are pending. */
 int faults_add(struct faults *f, usec_t now, const char *spec, char *ret_error, size_t size);
 
-/* Ends faults, also those still to come: all (name NULL or ""), or those of a name. Returns how many, or -EINVAL for
- * an unknown name. */
+/* Ends faults, also those still to come: all (name NULL or ""), or those of a name. Returns how many, or
+ * -EINVAL for an unknown name. */
 int faults_clear(struct faults *f, const char *name);
 
 /* Forgets what has ended. */
@@ -77,8 +78,9 @@ const struct fault *faults_find_cell(const struct faults *f, usec_t now, enum fa
 #define FAULTS_WIRE_MAX (FRAME_SIZE + 1000)
 
 /* The bytes that a frame becomes on a faulty wire. Returns their number, 0 for silence. */
-size_t faults_mangle(struct faults *f, usec_t now, const uint8_t bytes[FRAME_SIZE], uint8_t ret_wire[FAULTS_WIRE_MAX]);
+size_t faults_mangle(struct faults *f, usec_t now, const uint8_t bytes[FRAME_SIZE],
+                     uint8_t ret_wire[FAULTS_WIRE_MAX]);
 
-/* All names with their arguments and one line each, for --help; NULL after the last. */
+/* Its name, and one line for --help. */
 const char *fault_name(enum fault_kind kind);
 const char *fault_usage(enum fault_kind kind);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* smartbms-sim: a simulated pack on a serial line. Owns the simulation, the port, the control line and the bus, and
- * gives them time. */
+/* smartbms-sim: a simulated pack on a serial line. Owns the simulation, the port, the control line and the
+ * bus, and gives them time. */
 
 #include <errno.h>
 #include <signal.h>
@@ -18,8 +18,8 @@
 #include "options.h"
 #include "port.h"
 
-#define STEPS_AT_ONCE 64           /* with --speed max, between looks at the control line */
-#define PATIENCE_USEC 1000         /* with --speed max, while nobody reads */
+#define STEPS_AT_ONCE 64            /* with --speed max, between looks at the control line */
+#define PATIENCE_USEC 1000          /* with --speed max, while nobody reads */
 #define LAG_USEC (2 * USEC_PER_SEC) /* further behind than this (suspended): time is not caught up with */
 
 struct manager {
@@ -35,7 +35,7 @@ struct manager {
 };
 
 static int fail(const char *what, int error) {
-        (void) fprintf(stderr, "smartbms-sim: %s: %s\n", what, strerror(-error));
+        (void)fprintf(stderr, "smartbms-sim: %s: %s\n", what, strerror(-error));
         return error;
 }
 
@@ -54,7 +54,7 @@ static bool relay_closed(const struct manager *m, bool charge) {
 }
 
 static bool is_over(const struct manager *m) {
-        return m->options.duration_sec > 0 && (double) m->simulation.now >= m->options.duration_sec * 1e6;
+        return m->options.duration_sec > 0 && (double)m->simulation.now >= m->options.duration_sec * 1e6;
 }
 
 /* 1 when the simulated time is up. */
@@ -90,11 +90,11 @@ static int run_fast(struct manager *m, uint64_t *ret_next) {
 
 /* The next step is due so much after the last one was, not after it ran: nothing adds up. */
 static int run_paced(struct manager *m, uint64_t now) {
-        double wait = (double) simulation_step_usec(&m->simulation) / m->options.speed + m->due_fraction;
+        double wait = (double)simulation_step_usec(&m->simulation) / m->options.speed + m->due_fraction;
         int r = run_step(m);
 
-        m->due += (uint64_t) wait;
-        m->due_fraction = wait - (double) (uint64_t) wait;
+        m->due += (uint64_t)wait;
+        m->due_fraction = wait - (double)(uint64_t)wait;
         if (now > m->due + LAG_USEC)
                 m->due = now;
         return r;
@@ -105,7 +105,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         uint64_t now, next = 0;
         int r;
 
-        (void) usec;
+        (void)usec;
         r = sd_event_now(m->event, CLOCK_MONOTONIC, &now);
         if (r < 0)
                 return fail("no time", r);
@@ -127,7 +127,7 @@ static int on_command(void *userdata, const char *line, char *ret_answer, size_t
         struct manager *m = userdata;
 
         if (strcmp(line, "quit") == 0) {
-                (void) snprintf(ret_answer, size, "bye");
+                (void)snprintf(ret_answer, size, "bye");
                 return sd_event_exit(m->event, EXIT_SUCCESS);
         }
         return simulation_command(&m->simulation, line, ret_answer, size);
@@ -140,7 +140,7 @@ static int add_faults(struct manager *m) {
                 int r = simulation_fault(&m->simulation, m->options.faults[i], answer, sizeof(answer));
 
                 if (r < 0) {
-                        (void) fprintf(stderr, "smartbms-sim: --fault %s: %s\n", m->options.faults[i], answer);
+                        (void)fprintf(stderr, "smartbms-sim: --fault %s: %s\n", m->options.faults[i], answer);
                         return r;
                 }
         }
@@ -158,8 +158,8 @@ static int open_port(struct manager *m) {
         if (r < 0)
                 return fail(o->output ? o->output : o->link ? o->link : "pseudo terminal", r);
         if (!o->output) {
-                (void) printf("%s\n", port_path(m->port));
-                (void) fflush(stdout);
+                (void)printf("%s\n", port_path(m->port));
+                (void)fflush(stdout);
         }
         return 0;
 }
@@ -178,8 +178,8 @@ static int start(struct manager *m) {
         if (r < 0)
                 return r;
         if (o->control) {
-                r = control_new(m->event, o->control, stdout_taken ? STDERR_FILENO : STDOUT_FILENO, on_command, m,
-                                &m->control);
+                r = control_new(m->event, o->control, stdout_taken ? STDERR_FILENO : STDOUT_FILENO,
+                                on_command, m, &m->control);
                 if (r < 0)
                         return fail(o->control, r);
         }
@@ -198,11 +198,11 @@ static int run(struct manager *m) {
         sigset_t signals;
         int r;
 
-        (void) sigemptyset(&signals);
-        (void) sigaddset(&signals, SIGINT);
-        (void) sigaddset(&signals, SIGTERM);
-        (void) sigprocmask(SIG_BLOCK, &signals, NULL);
-        (void) signal(SIGPIPE, SIG_IGN);
+        (void)sigemptyset(&signals);
+        (void)sigaddset(&signals, SIGINT);
+        (void)sigaddset(&signals, SIGTERM);
+        (void)sigprocmask(SIG_BLOCK, &signals, NULL);
+        (void)signal(SIGPIPE, SIG_IGN);
 
         simulation_init(&m->simulation, &m->options.simulation);
         r = add_faults(m);
@@ -227,11 +227,11 @@ int main(int argc, char **argv) {
                 return r < 0 ? 2 : EXIT_SUCCESS;
         }
         r = run(m);
-        (void) sd_event_source_disable_unref(m->timer);
-        (void) relay_bus_free(m->bus);
-        (void) control_free(m->control);
-        (void) port_free(m->port);
-        (void) sd_event_unref(m->event);
+        (void)sd_event_source_disable_unref(m->timer);
+        (void)relay_bus_free(m->bus);
+        (void)control_free(m->control);
+        (void)port_free(m->port);
+        (void)sd_event_unref(m->event);
         free(m);
         return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -59,22 +59,36 @@ static const struct number {
         {"duration", REAL, offsetof(struct options, duration_sec), 0, 1e9},
 };
 
-#define N_NUMBERS ((int) (sizeof(numbers) / sizeof(numbers[0])))
+#define N_NUMBERS ((int)(sizeof(numbers) / sizeof(numbers[0])))
 
 static const struct {
         const char *name;
         int value;
 } named[] = {
-        {"help", OPT_HELP},         {"version", OPT_VERSION},         {"speed", OPT_SPEED},
-        {"link", OPT_LINK},         {"output", OPT_OUTPUT},           {"bus", OPT_BUS},
-        {"relays", OPT_RELAYS},     {"fault", OPT_FAULT},             {"control", OPT_CONTROL},
-        {"profile", OPT_PROFILE},   {"period", OPT_PERIOD},           {"mode", OPT_MODE},
-        {"sensor-type", OPT_SENSOR_TYPE}, {"blind-spot", OPT_BLIND_SPOT}, {"temperature-coding", OPT_CODING},
-        {"board", OPT_BOARD},       {"tap", OPT_TAP},                 {"cell", OPT_CELL},
-        {"v-bypass", OPT_V_BYPASS}, {"start-time", OPT_START_TIME},   {"seed", OPT_SEED},
+        {"help", OPT_HELP},
+        {"version", OPT_VERSION},
+        {"speed", OPT_SPEED},
+        {"link", OPT_LINK},
+        {"output", OPT_OUTPUT},
+        {"bus", OPT_BUS},
+        {"relays", OPT_RELAYS},
+        {"fault", OPT_FAULT},
+        {"control", OPT_CONTROL},
+        {"profile", OPT_PROFILE},
+        {"period", OPT_PERIOD},
+        {"mode", OPT_MODE},
+        {"sensor-type", OPT_SENSOR_TYPE},
+        {"blind-spot", OPT_BLIND_SPOT},
+        {"temperature-coding", OPT_CODING},
+        {"board", OPT_BOARD},
+        {"tap", OPT_TAP},
+        {"cell", OPT_CELL},
+        {"v-bypass", OPT_V_BYPASS},
+        {"start-time", OPT_START_TIME},
+        {"seed", OPT_SEED},
 };
 
-#define N_NAMED ((int) (sizeof(named) / sizeof(named[0])))
+#define N_NAMED ((int)(sizeof(named) / sizeof(named[0])))
 
 static const char usage[] =
         "Usage: smartbms-sim [OPTION]...\n"
@@ -91,7 +105,7 @@ static const char usage[] =
         "  --capacity-ah AH          of a cell (100)\n"
         "  --soc PERCENT             charge at the start (50)\n"
         "  --spread PERCENT          how far the cells differ (1)\n"
-        "  --cell K,KEY=VALUE[,...]  this cell's own capacity (Ah), soc (%), resistance (x), temperature (degC)\n"
+        "  --cell K,KEY=VALUE[,...]  one cell's own capacity (Ah), soc (%), resistance (x), temperature\n"
         "  --temperature DEGC        around the cells (20)\n"
         "  --noise-mv MV             of the measurements (1)\n"
         "  --seed N                  same seed and options, same bytes (1)\n"
@@ -113,21 +127,21 @@ static const char usage[] =
         "  --blind-spot on|off       switch 3 (on)\n"
         "  --temperature-coding sheet|legacy  (sheet)\n"
         "Faults:\n"
-        "  --fault SPEC              NAME[=ARG[,ARG]][@START][+DURATION], seconds of simulated time; may be repeated\n"
-        "  --control PATH            take faults and commands as lines: - is standard input, else a fifo that is\n"
-        "                            there, or a unix socket that is made. Commands: a fault, clear [NAME], charge A,\n"
-        "                            load A, soc PERCENT [CELL], status, quit\n"
+        "  --fault SPEC              NAME[=ARG[,ARG]][@START][+DURATION], in simulated seconds; repeatable\n"
+        "  --control PATH            take commands as lines: from - standard input, a fifo that is there,\n"
+        "                            or a unix socket that is made. Commands: a fault, clear [NAME],\n"
+        "                            charge A, load A, soc PERCENT [CELL], status, quit\n"
         "\n"
         "Faults (CELL may be all where it makes sense):\n";
 
 static void print_help(void) {
-        (void) fputs(usage, stdout);
+        (void)fputs(usage, stdout);
         for (int i = 0; i < _FAULT_MAX; i++)
-                (void) printf("  %s\n", fault_usage(i));
+                (void)printf("  %s\n", fault_usage(i));
 }
 
 static int complain(const char *option, const char *given, const char *expected) {
-        (void) fprintf(stderr, "smartbms-sim: --%s: '%s' where %s was expected\n", option, given, expected);
+        (void)fprintf(stderr, "smartbms-sim: --%s: '%s' where %s was expected\n", option, given, expected);
         return -EINVAL;
 }
 
@@ -146,14 +160,14 @@ static int set_number(struct options *o, const struct number *n, const char *tex
         double value;
 
         if (parse_real(text, n->min, n->max, &value) < 0 || (n->type == INT && value != floor(value))) {
-                (void) snprintf(expected, sizeof(expected), "a %snumber within %g..%g", n->type == INT ? "whole " : "",
-                                n->min, n->max);
+                (void)snprintf(expected, sizeof(expected), "a %snumber within %g..%g",
+                               n->type == INT ? "whole " : "", n->min, n->max);
                 return complain(n->name, text, expected);
         }
         if (n->type == INT)
-                *(int *) ((char *) o + n->offset) = (int) value;
+                *(int *)((char *)o + n->offset) = (int)value;
         else
-                *(double *) ((char *) o + n->offset) = value;
+                *(double *)((char *)o + n->offset) = value;
         return 0;
 }
 
@@ -176,11 +190,11 @@ static int parse_cell(struct options *o, const char *text) {
 
         if (strlen(text) >= sizeof(copy))
                 return complain("cell", text, expected);
-        (void) strcpy(copy, text);
+        (void)strcpy(copy, text);
         word = strtok_r(copy, ",", &state);
         if (!word || parse_real(word, 1, 255, &k) < 0 || k != floor(k))
                 return complain("cell", text, expected);
-        own = &o->simulation.own[(int) k];
+        own = &o->simulation.own[(int)k];
         while ((word = strtok_r(NULL, ",", &state))) {
                 const struct {
                         const char *name;
@@ -211,7 +225,8 @@ static int parse_start_time(struct options *o, const char *text) {
         unsigned hour, minute;
         int used = 0;
 
-        if (sscanf(text, "%2u:%2u%n", &hour, &minute, &used) != 2 || text[used] != '\0' || hour > 23 || minute > 59)
+        if (sscanf(text, "%2u:%2u%n", &hour, &minute, &used) != 2 || text[used] != '\0' || hour > 23 ||
+            minute > 59)
                 return complain("start-time", text, "HH:MM");
         o->simulation.profile.start_hour = hour + minute / 60.0;
         return 0;
@@ -232,7 +247,8 @@ static int parse_speed(struct options *o, const char *text) {
                 o->speed = 0;
                 return 0;
         }
-        return parse_real(text, 0.01, 10000, &o->speed) < 0 ? complain("speed", text, "max or 0.01..10000") : 0;
+        return parse_real(text, 0.01, 10000, &o->speed) < 0 ? complain("speed", text, "max or 0.01..10000")
+                                                            : 0;
 }
 
 static int parse_period(struct options *o, const char *text) {
@@ -247,15 +263,15 @@ static int parse_period(struct options *o, const char *text) {
 static int parse_v_bypass(struct options *o, const char *text) {
         double volts;
 
-        if (parse_real(text, 0, 5, &volts) < 0 || chain_bypass_switches((int) lround(volts * 1000)) < 0)
+        if (parse_real(text, 0, 5, &volts) < 0 || chain_bypass_switches((int)lround(volts * 1000)) < 0)
                 return complain("v-bypass", text, "3.4 3.5 3.6 3.7 4.0 4.1 4.2 or 4.3");
-        o->simulation.v_bypass_mv = (int) lround(volts * 1000);
+        o->simulation.v_bypass_mv = (int)lround(volts * 1000);
         return 0;
 }
 
 static int parse_sensor_type(struct options *o, const char *text) {
         double rating;
-        int type = parse_real(text, 1, 2000, &rating) < 0 ? -EINVAL : sensor_type_from_rating((int) rating);
+        int type = parse_real(text, 1, 2000, &rating) < 0 ? -EINVAL : sensor_type_from_rating((int)rating);
 
         if (type < 0)
                 return complain("sensor-type", text, "25 50 100 250 400 500 1000 or 2000");
@@ -342,11 +358,12 @@ static int check(struct options *o, bool relays_given) {
         char error[160];
 
         if (o->link && o->output) {
-                (void) fprintf(stderr, "smartbms-sim: --link is for the pseudo terminal, not with --output\n");
+                (void)fprintf(stderr, "smartbms-sim: --link is for the pseudo terminal, not with --output\n");
                 return -EINVAL;
         }
         if (o->bus && relays_given) {
-                (void) fprintf(stderr, "smartbms-sim: --relays fixes what --bus would decide: give one of them\n");
+                (void)fprintf(stderr,
+                              "smartbms-sim: --relays fixes what --bus would decide: give one of them\n");
                 return -EINVAL;
         }
         if (o->bus)
@@ -354,7 +371,7 @@ static int check(struct options *o, bool relays_given) {
         else if (o->simulation.board == BOARD_OUT && !relays_given)
                 o->relays = RELAYS_BOARD;
         if (simulation_config_check(&o->simulation, error, sizeof(error)) < 0) {
-                (void) fprintf(stderr, "smartbms-sim: %s\n", error);
+                (void)fprintf(stderr, "smartbms-sim: %s\n", error);
                 return -EINVAL;
         }
         return 0;
@@ -371,7 +388,8 @@ int options_parse(int argc, char **argv, struct options *ret_options) {
         for (int i = 0; i < N_NAMED; i++) {
                 bool plain = named[i].value == OPT_HELP || named[i].value == OPT_VERSION;
 
-                table[n++] = (struct option){named[i].name, plain ? no_argument : required_argument, NULL, named[i].value};
+                table[n++] = (struct option){named[i].name, plain ? no_argument : required_argument, NULL,
+                                             named[i].value};
         }
         simulation_config_init(&o.simulation);
         while ((c = getopt_long(argc, argv, "h", table, NULL)) >= 0) {
@@ -380,18 +398,19 @@ int options_parse(int argc, char **argv, struct options *ret_options) {
                         return 1;
                 }
                 if (c == OPT_VERSION) {
-                        (void) puts("smartbms-sim " SMARTBMS_VERSION);
+                        (void)puts("smartbms-sim " SMARTBMS_VERSION);
                         return 1;
                 }
                 if (c == '?')
                         return -EINVAL;
                 relays_given = relays_given || c == OPT_RELAYS;
-                r = c >= _OPT_NUMBER ? set_number(&o, &numbers[c - _OPT_NUMBER], optarg) : parse_option(&o, c, optarg);
+                r = c >= _OPT_NUMBER ? set_number(&o, &numbers[c - _OPT_NUMBER], optarg)
+                                     : parse_option(&o, c, optarg);
                 if (r < 0)
                         return r;
         }
         if (optind < argc) {
-                (void) fprintf(stderr, "smartbms-sim: '%s' is no option\n", argv[optind]);
+                (void)fprintf(stderr, "smartbms-sim: '%s' is no option\n", argv[optind]);
                 return -EINVAL;
         }
         r = check(&o, relays_given);

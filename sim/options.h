@@ -16,7 +16,7 @@ enum options_relays {
 
 struct options {
         struct simulation_config simulation;
-        double speed; /* 0 = as fast as the reader takes it */
+        double speed;        /* 0 = as fast as the reader takes it */
         double duration_sec; /* simulated; 0 = for ever */
         const char *link, *output, *control, *bus;
         enum options_relays relays;

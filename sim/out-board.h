@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* A genuine OUT board as the manual describes it: state of charge, energy, limits, permissions, in the frame that its
- * extended data output sends. A stand-in for role monitor, not a model of the vendor's firmware. */
+/* A genuine OUT board as the manual describes it: state of charge, energy, limits, permissions, in the frame
+ * that its extended data output sends. A stand-in for role monitor, not a model of the vendor's firmware. */
 
 #include "frame.h"
 #include "units.h"
@@ -30,6 +30,7 @@ struct out_board {
 
 void out_board_init(struct out_board *o, const struct out_board_config *config);
 
-/* Half a cycle: what came from the last board (NULL: nothing). critical: switch 5. True if a frame goes out. */
-bool out_board_step(struct out_board *o, usec_t now, uint64_t half, usec_t period, const struct frame *received,
-                    bool critical, struct frame *ret_frame);
+/* Half a cycle: what came from the last board (NULL: nothing). critical: switch 5. True if a frame goes out.
+ */
+bool out_board_step(struct out_board *o, usec_t now, uint64_t half, usec_t period,
+                    const struct frame *received, bool critical, struct frame *ret_frame);

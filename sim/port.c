@@ -35,11 +35,12 @@ static int make_raw(int fd) {
         if (tcgetattr(fd, &tio) < 0)
                 return -errno;
         cfmakeraw(&tio);
-        (void) cfsetspeed(&tio, B9600); /* what a reader will find; a pseudo terminal has no speed */
+        (void)cfsetspeed(&tio, B9600); /* what a reader will find; a pseudo terminal has no speed */
         return tcsetattr(fd, TCSANOW, &tio) < 0 ? -errno : 0;
 }
 
-/* Opens and closes the reader's side once: from then on the kernel tells (POLLHUP) whether somebody has it open. */
+/* Opens and closes the reader's side once: from then on the kernel tells (POLLHUP) whether somebody has it
+ * open. */
 static int set_up_slave(struct port *p) {
         int fd, r;
 
@@ -49,7 +50,7 @@ static int set_up_slave(struct port *p) {
         if (fd < 0)
                 return -errno;
         r = make_raw(fd);
-        (void) close(fd);
+        (void)close(fd);
         return r;
 }
 
@@ -60,15 +61,15 @@ static int make_link(struct port *p, const char *link) {
 
         if (lstat(link, &st) == 0 && !S_ISLNK(st.st_mode))
                 return -EEXIST;
-        if (snprintf(temporary, sizeof(temporary), "%s.%ld", link, (long) getpid()) >= (int) sizeof(temporary))
+        if (snprintf(temporary, sizeof(temporary), "%s.%ld", link, (long)getpid()) >= (int)sizeof(temporary))
                 return -ENAMETOOLONG;
-        (void) unlink(temporary); /* left by an earlier process of this number */
+        (void)unlink(temporary); /* left by an earlier process of this number */
         if (symlink(p->path, temporary) < 0)
                 return -errno;
         if (rename(temporary, link) < 0) {
                 int r = -errno;
 
-                (void) unlink(temporary);
+                (void)unlink(temporary);
                 return r;
         }
         p->link = strdup(link);
@@ -100,7 +101,7 @@ int port_open_pty(const char *link, struct port **ret) {
         return 0;
 
 fail:
-        (void) port_free(p);
+        (void)port_free(p);
         return r;
 }
 
@@ -115,7 +116,7 @@ int port_open_file(const char *path, struct port **ret) {
         p->fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_CLOEXEC, 0666) : STDOUT_FILENO;
         if (p->fd < 0) {
                 r = -errno;
-                (void) port_free(p);
+                (void)port_free(p);
                 return r;
         }
         *ret = p;
@@ -133,10 +134,10 @@ struct port *port_free(struct port *p) {
         if (n > 0) {
                 target[n] = '\0';
                 if (strcmp(target, p->path) == 0)
-                        (void) unlink(p->link);
+                        (void)unlink(p->link);
         }
         if (p->owns_fd && p->fd >= 0)
-                (void) close(p->fd);
+                (void)close(p->fd);
         free(p->link);
         free(p);
         return NULL;
@@ -171,7 +172,7 @@ static void discard_input(const struct port *p) {
 int port_write(struct port *p, const uint8_t *data, size_t size) {
         if (p->pty) {
                 if (!has_reader(p)) {
-                        (void) tcflush(p->fd, TCIOFLUSH); /* nor is anything kept from before */
+                        (void)tcflush(p->fd, TCIOFLUSH); /* nor is anything kept from before */
                         return 0;
                 }
                 discard_input(p);
@@ -186,7 +187,7 @@ int port_write(struct port *p, const uint8_t *data, size_t size) {
                 if (n < 0)
                         return -errno;
                 data += n;
-                size -= (size_t) n;
+                size -= (size_t)n;
         }
         return 0;
 }

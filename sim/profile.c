@@ -9,7 +9,7 @@
 #define SUNSET 18.0
 
 static double hour_of_day(const struct profile *p, usec_t at) {
-        return fmod(p->start_hour + (double) at / (double) USEC_PER_HOUR, 24.0);
+        return fmod(p->start_hour + (double)at / (double)USEC_PER_HOUR, 24.0);
 }
 
 /* 0..1, the same for a whole slot of the day, whatever the step: no memory is needed. */

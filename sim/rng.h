@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Repeatable random numbers (splitmix64, by Sebastiano Vigna, public domain). Streams with different salts do not
- * disturb each other: a fault that draws noise bytes leaves the cells' readings as they were. */
+/* Repeatable random numbers (splitmix64, by Sebastiano Vigna, public domain). Streams with different salts do
+ * not disturb each other: a fault that draws noise bytes leaves the cells' readings as they were. */
 
 #include <stdint.h>
 
@@ -20,12 +20,12 @@ static inline uint64_t rng_next(struct rng *r) {
 
 static inline void rng_init(struct rng *r, uint64_t seed, uint64_t salt) {
         r->state = seed ^ (salt * UINT64_C(0xD1342543DE82EF95));
-        (void) rng_next(r); /* neighbouring seeds start far apart */
+        (void)rng_next(r); /* neighbouring seeds start far apart */
 }
 
 /* Evenly in -1..1. */
 static inline double rng_even(struct rng *r) {
-        return (double) (rng_next(r) >> 11) / 4503599627370496.0 - 1.0;
+        return (double)(rng_next(r) >> 11) / 4503599627370496.0 - 1.0;
 }
 
 /* About normal, standard deviation 1, never beyond +-3.5: the sum of four even numbers. */
@@ -34,11 +34,11 @@ static inline double rng_normal(struct rng *r) {
         double sum = 0;
 
         for (int i = 0; i < 4; i++, z >>= 16)
-                sum += (double) (z & 0xFFFF);
+                sum += (double)(z & 0xFFFF);
         return (sum / 65535.0 - 2.0) * 1.7320508;
 }
 
 /* 0..below-1; below is small, so the bias is nothing. */
 static inline unsigned rng_below(struct rng *r, unsigned below) {
-        return (unsigned) (rng_next(r) % below);
+        return (unsigned)(rng_next(r) % below);
 }

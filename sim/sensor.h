@@ -17,5 +17,6 @@ int sensor_rating_a(int type);
 int sensor_resolution_ma(int type);
 int sensor_blind_spot_ma(int type); /* half width: readings up to and including it are sent as 0 */
 
-/* What a sensor says for a true current. *ret_saturated: the current lies beyond its rating, which is sent. */
+/* What a sensor says for a true current. *ret_saturated: the current lies beyond its rating, which is sent.
+ */
 struct frame_current sensor_reading(int type, bool blind_spot, double current_a, bool *ret_saturated);

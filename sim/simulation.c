@@ -42,7 +42,7 @@ static void init_cells(struct simulation *s) {
 static int count_cells(const struct simulation *s) {
         const struct fault *fault = faults_find(&s->faults, s->now, FAULT_COUNT);
 
-        return fault ? (int) fault->args[0] : s->config.cells;
+        return fault ? (int)fault->args[0] : s->config.cells;
 }
 
 usec_t simulation_step_usec(const struct simulation *s) {
@@ -56,7 +56,8 @@ static bool is_stuck(const struct simulation *s, int relay) {
         for (size_t i = 0; i < s->faults.n; i++) {
                 const struct fault *f = &s->faults.list[i];
 
-                if (f->kind == FAULT_RELAY_STUCK && (int) f->args[0] == relay && f->start <= s->now && s->now < f->end)
+                if (f->kind == FAULT_RELAY_STUCK && (int)f->args[0] == relay && f->start <= s->now &&
+                    s->now < f->end)
                         return true;
         }
         return false;
@@ -104,9 +105,10 @@ static struct reading read_cell(struct simulation *s, int i) {
         return (struct reading){
                 .voltage_known = !fails && steps > 0,
                 .temperature_known = !fails,
-                .mv = steps > 0 ? (uint32_t) steps * FRAME_VOLTAGE_STEP_MV : 0,
+                .mv = steps > 0 ? (uint32_t)steps * FRAME_VOLTAGE_STEP_MV : 0,
                 .decic = frame_temperature_decode(
-                        frame_temperature_encode((int32_t) lround(c * 10), s->config.coding), s->config.coding),
+                        frame_temperature_encode((int32_t)lround(c * 10), s->config.coding),
+                        s->config.coding),
         };
 }
 
@@ -118,9 +120,11 @@ static struct frame_current read_sensor(struct simulation *s, int sensor, double
         bool saturated;
 
         current_a += noise_a * rng_normal(&s->noise);
-        reading = sensor_reading(c->sensor_type, c->blind_spot, reversed ? -current_a : current_a, &saturated);
+        reading =
+                sensor_reading(c->sensor_type, c->blind_spot, reversed ? -current_a : current_a, &saturated);
         if (saturated)
-                s->sensor_flags |= sensor == 1 ? CHAIN_FLAG_SENSOR_1_SATURATED : CHAIN_FLAG_SENSOR_2_SATURATED;
+                s->sensor_flags |=
+                        sensor == 1 ? CHAIN_FLAG_SENSOR_1_SATURATED : CHAIN_FLAG_SENSOR_2_SATURATED;
         if (faults_find_cell(&s->faults, s->now, FAULT_SENSOR_LOST, sensor))
                 return (struct frame_current){.known = false};
         return reading;
@@ -152,7 +156,7 @@ static void measure(struct simulation *s, int n) {
 static uint16_t v_bypass_mv(const struct simulation *s) {
         const struct fault *fault = faults_find(&s->faults, s->now, FAULT_V_BYPASS);
 
-        return (uint16_t) (fault ? lround(fault->args[0] * 1000) : s->config.v_bypass_mv);
+        return (uint16_t)(fault ? lround(fault->args[0] * 1000) : s->config.v_bypass_mv);
 }
 
 static bool is_critical(const struct simulation *s) {
@@ -167,7 +171,7 @@ static uint8_t switches(const struct simulation *s) {
         on |= simulation_step_usec(s) < USEC_PER_SEC / 2 ? SWITCH_FAST : 0;
         on |= s->config.blind_spot ? SWITCH_BLIND_SPOT : 0;
         on |= is_critical(s) ? SWITCH_CRITICAL : 0;
-        return (uint8_t) on;
+        return (uint8_t)on;
 }
 
 static void mark_boards(const struct simulation *s, struct chain_input *in) {
@@ -185,14 +189,16 @@ static void prepare(struct simulation *s, int n) {
         struct chain_input *in = &s->chain_input;
 
         in->cells = n;
-        in->configured = (uint8_t) (configured ? (int) configured->args[0]
-                                    : s->config.configured > 0 ? s->config.configured : s->config.cells);
-        in->rotate_configured = configured || s->config.tap == SIMULATION_TAP_LAST || s->config.board == BOARD_OUT;
+        in->configured = (uint8_t)(configured                 ? (int)configured->args[0]
+                                   : s->config.configured > 0 ? s->config.configured
+                                                              : s->config.cells);
+        in->rotate_configured =
+                configured || s->config.tap == SIMULATION_TAP_LAST || s->config.board == BOARD_OUT;
         in->in = s->in;
         in->out = s->out;
         in->sum = s->sum;
         in->switches = switches(s);
-        in->sensor_type = (uint8_t) s->config.sensor_type;
+        in->sensor_type = (uint8_t)s->config.sensor_type;
         in->flags = s->sensor_flags;
         in->v_bypass_mv = v_bypass_mv(s);
         in->readings = s->readings;
@@ -201,14 +207,14 @@ static void prepare(struct simulation *s, int n) {
 
 /* The cells go on by themselves, whoever hears of it. */
 static void pass_time(struct simulation *s, int n, usec_t step) {
-        double seconds = (double) step / (double) USEC_PER_SEC;
+        double seconds = (double)step / (double)USEC_PER_SEC;
 
         for (int i = 1; i <= n; i++) {
                 int bypass_mv = i == 1 ? s->chain_input.v_bypass_mv : chain_v_bypass(&s->chain, i);
 
                 if (s->chain_input.dead[i])
                         bypass_mv = 0;
-                cell_switch_bypass(&s->cells[i], (int) s->readings[i].mv, bypass_mv);
+                cell_switch_bypass(&s->cells[i], (int)s->readings[i].mv, bypass_mv);
                 cell_step(&s->cells[i], s->charge_a - s->load_a, seconds);
         }
         s->now += step;
@@ -274,8 +280,12 @@ void simulation_config_init(struct simulation_config *config) {
                 .v_bypass_mv = 3500,
                 .sensor_type = 2, /* 100 A, the manual's default */
                 .sensors = 2,
-                .out_board = {.v_min_mv = 2800, .v_max_mv = 3650, .t_min_decic = 0, .t_max_decic = 550,
-                              .charge_restart_percent = 95, .discharge_restart_percent = 20},
+                .out_board = {.v_min_mv = 2800,
+                              .v_max_mv = 3650,
+                              .t_min_decic = 0,
+                              .t_max_decic = 550,
+                              .charge_restart_percent = 95,
+                              .discharge_restart_percent = 20},
         };
         for (int i = 0; i <= CELLS_MAX; i++)
                 config->own[i] = (struct cell_config){NAN, NAN, NAN, NAN};
@@ -283,11 +293,12 @@ void simulation_config_init(struct simulation_config *config) {
 
 int simulation_config_check(const struct simulation_config *c, char *ret_error, size_t size) {
         if (c->configured > 0 && c->configured < c->cells) {
-                (void) snprintf(ret_error, size, "%d cells configured, but there are %d", c->configured, c->cells);
+                (void)snprintf(ret_error, size, "%d cells configured, but there are %d", c->configured,
+                               c->cells);
                 return -EINVAL;
         }
         if (chain_bypass_switches(c->v_bypass_mv) < 0) {
-                (void) snprintf(ret_error, size, "V-bypass is one of 3.4 3.5 3.6 3.7 4.0 4.1 4.2 4.3 V");
+                (void)snprintf(ret_error, size, "V-bypass is one of 3.4 3.5 3.6 3.7 4.0 4.1 4.2 4.3 V");
                 return -EINVAL;
         }
         return 0;
@@ -300,7 +311,7 @@ void simulation_init(struct simulation *s, const struct simulation_config *confi
         s->config.out_board.soc_percent = config->soc;
         s->config.out_board.capacity_wh = config->capacity_ah * 3.2 * config->cells;
         init_cells(s);
-        chain_init(&s->chain, (uint16_t) config->v_bypass_mv);
+        chain_init(&s->chain, (uint16_t)config->v_bypass_mv);
         out_board_init(&s->out_board, &s->config.out_board);
         faults_init(&s->faults, config->seed);
         rng_init(&s->noise, config->seed, 2);

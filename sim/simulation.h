@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The whole simulated pack without the outside: cells, charger, consumers, sensors, boards, faults. Time passes only
- * when told to, so the same configuration, commands and relay positions give the same bytes. Knows no file
- * descriptor, clock or bus. */
+/* The whole simulated pack without the outside: cells, charger, consumers, sensors, boards, faults. Time
+ * passes only when told to, so the same configuration, commands and relay positions give the same bytes.
+ * Knows no file descriptor, clock or bus. */
 
 #include "cell.h"
 #include "chain.h"
@@ -13,13 +13,14 @@
 #include "rng.h"
 
 enum simulation_board {
-        BOARD_IN,   /* the IN board's extended data output, or the last board's output: role gateway */
-        BOARD_OUT,  /* a genuine OUT board behind the chain: role monitor */
+        BOARD_IN,  /* the IN board's extended data output, or the last board's output: role gateway */
+        BOARD_OUT, /* a genuine OUT board behind the chain: role monitor */
 };
 
 enum simulation_tap {
         SIMULATION_TAP_IN,
-        SIMULATION_TAP_LAST, /* no ring return, as with genuine boards: details rotate over the configured number */
+        SIMULATION_TAP_LAST, /* no ring return, as with genuine boards: details rotate over the configured
+                                number */
 };
 
 /* What one cell has of its own; NAN = drawn within the spread. */
@@ -72,7 +73,8 @@ int simulation_config_check(const struct simulation_config *config, char *ret_er
 void simulation_init(struct simulation *s, const struct simulation_config *config);
 
 /* Half a message cycle, with the contacts in these positions. Returns how many bytes went out. */
-size_t simulation_step(struct simulation *s, bool charge_closed, bool load_closed, uint8_t ret_wire[FAULTS_WIRE_MAX]);
+size_t simulation_step(struct simulation *s, bool charge_closed, bool load_closed,
+                       uint8_t ret_wire[FAULTS_WIRE_MAX]);
 
 /* How long the next step lasts, in simulated time. */
 usec_t simulation_step_usec(const struct simulation *s);
@@ -80,8 +82,8 @@ usec_t simulation_step_usec(const struct simulation *s);
 /* faults_add(), for a cell that is there. */
 int simulation_fault(struct simulation *s, const char *spec, char *ret_answer, size_t size);
 
-/* One line of a person or a test: a fault, "clear [NAME]", "charge AMPS", "load AMPS", "soc PERCENT [CELL]", "status".
- * 0 with an answer (may be ""), or -Exxx with a sentence. */
+/* One line of a person or a test: a fault, "clear [NAME]", "charge AMPS", "load AMPS", "soc PERCENT [CELL]",
+ * "status". 0 with an answer (may be ""), or -Exxx with a sentence. */
 int simulation_command(struct simulation *s, const char *line, char *ret_answer, size_t size);
 
 /* Mean true charge of the cells in %. */
