@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* smartbmsctl: what every verb has in common. A verb talks D-Bus only and holds no battery knowledge of its own. */
+/* smartbmsctl: what every verb has in common. A verb talks D-Bus only and holds no battery knowledge of its
+ * own. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,7 +13,7 @@
 /* Exit codes, part of the interface (smartbmsctl(1)). */
 enum {
         EXIT_OK = 0,
-        EXIT_REFUSED = 1,   /* refused or failed */
+        EXIT_REFUSED = 1, /* refused or failed */
         EXIT_USAGE = 2,
         EXIT_NO_DAEMON = 3,
         EXIT_DATA_STALE = 4, /* the answer is printed, but rests on old readings */
@@ -44,11 +45,12 @@ struct verb {
         const char *name; /* one or two words: "cells accept" */
         const char *args; /* for the synopsis: "NAME VALUE..." */
         const char *help;
-        int min_args, max_args; /* max -1: any number */
-        unsigned options;       /* which OPTION_ flags it takes */
-        bool offline;              /* connects by itself, or not at all */
-        int (*check)(struct cli *c); /* of the arguments, before anything is asked of the daemon: 0 or an exit code */
-        int (*run)(struct cli *c); /* returns an exit code */
+        int min_args, max_args;      /* max -1: any number */
+        unsigned options;            /* which OPTION_ flags it takes */
+        bool offline;                /* connects by itself, or not at all */
+        int (*check)(struct cli *c); /* of the arguments, before anything is asked of the daemon: 0 or an exit
+                                        code */
+        int (*run)(struct cli *c);   /* returns an exit code */
 };
 
 extern const struct verb verbs[];

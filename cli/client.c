@@ -69,8 +69,8 @@ int client_open(struct client *c, const char *address) {
         c->bus = NULL;
         r = connect_bus(address, &c->bus);
         if (r == -EINVAL && address != NULL) {
-                snprintf(c->error, sizeof(c->error), "'%s' is no D-Bus address; an example: unix:path=/run/bus",
-                         address);
+                snprintf(c->error, sizeof(c->error),
+                         "'%s' is no D-Bus address; an example: unix:path=/run/bus", address);
                 return EXIT_USAGE;
         }
         if (r < 0) {
@@ -90,7 +90,8 @@ int client_new_call(struct client *c, const char *interface, const char *method,
         sd_bus_message *m = NULL;
         int r;
 
-        r = sd_bus_message_new_method_call(c->bus, &m, SMARTBMS_BUS_NAME, SMARTBMS_BUS_PATH, interface, method);
+        r = sd_bus_message_new_method_call(c->bus, &m, SMARTBMS_BUS_NAME, SMARTBMS_BUS_PATH, interface,
+                                           method);
         if (r >= 0)
                 r = sd_bus_message_set_auto_start(m, false);
         if (r < 0) {
@@ -110,12 +111,13 @@ static bool is_any(const sd_bus_error *error, const char *const *names) {
 }
 
 static int call_failed(struct client *c, int r, const sd_bus_error *error) {
-        static const char *const absent[] = {
-                SD_BUS_ERROR_SERVICE_UNKNOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER, SD_BUS_ERROR_DISCONNECTED, NULL};
+        static const char *const absent[] = {SD_BUS_ERROR_SERVICE_UNKNOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER,
+                                             SD_BUS_ERROR_DISCONNECTED, NULL};
         static const char *const silent[] = {SD_BUS_ERROR_NO_REPLY, SD_BUS_ERROR_TIMEOUT, NULL};
 
         if (is_any(error, absent) || r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE) {
-                snprintf(c->error, sizeof(c->error), "smartbmsd is not running (start it: systemctl start smartbmsd)");
+                snprintf(c->error, sizeof(c->error),
+                         "smartbmsd is not running (start it: systemctl start smartbmsd)");
                 return EXIT_NO_DAEMON;
         }
         if (is_any(error, silent) || r == -ETIMEDOUT) {

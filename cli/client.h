@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The way to smartbmsd: one connection, synchronous calls with a timeout, errors turned into exit codes with one
- * sentence each. Never starts the daemon by bus activation: a status query must not switch relays. */
+/* The way to smartbmsd: one connection, synchronous calls with a timeout, errors turned into exit codes with
+ * one sentence each. Never starts the daemon by bus activation: a status query must not switch relays. */
 
 #include <systemd/sd-bus.h>
 
@@ -20,8 +20,8 @@
 #define CLIENT_ERROR_MAX 512
 
 struct client {
-        const char *address; /* NULL = the system bus */
-        sd_bus *bus;         /* NULL = not connected */
+        const char *address;          /* NULL = the system bus */
+        sd_bus *bus;                  /* NULL = not connected */
         char error[CLIENT_ERROR_MAX]; /* the newest failure, one sentence */
 };
 
@@ -38,7 +38,8 @@ int client_get_all(struct client *c, const char *interface, sd_bus_message **ret
 /* A reply whose form is not the one agreed. */
 int client_bad_reply(struct client *c, int error);
 
-/* Calls fn for each entry of an a{sv}: m stands inside the variant, whose contents have signature `contents`. fn
- * consumes exactly those (sd_bus_message_skip() for what it does not want) and returns 0 or a negative error. */
+/* Calls fn for each entry of an a{sv}: m stands inside the variant, whose contents have signature `contents`.
+ * fn consumes exactly those (sd_bus_message_skip() for what it does not want) and returns 0 or a negative
+ * error. */
 typedef int (*client_entry_fn)(void *userdata, const char *key, const char *contents, sd_bus_message *m);
 int client_each_entry(sd_bus_message *m, client_entry_fn fn, void *userdata);

@@ -108,9 +108,9 @@ static const struct {
         const char *suffix;
         unsigned decimals;
 } setting_units[] = {
-        [UNIT_MV] = {"_v", 3},      [UNIT_MA] = {"_a", 3},      [UNIT_WH] = {"_wh", 0},
+        [UNIT_MV] = {"_v", 3},      [UNIT_MA] = {"_a", 3},       [UNIT_WH] = {"_wh", 0},
         [UNIT_W] = {"_w", 0},       [UNIT_DECIC] = {"_degc", 1}, [UNIT_PERCENT] = {"_percent", 0},
-        [UNIT_SECONDS] = {"_s", 0}, [UNIT_NUMBER] = {"", 0},    [UNIT_WORD] = {"", 0},
+        [UNIT_SECONDS] = {"_s", 0}, [UNIT_NUMBER] = {"", 0},     [UNIT_WORD] = {"", 0},
 };
 
 const char *document_setting_key(enum setting setting, char *ret, size_t size) {

@@ -15,7 +15,8 @@ static uint64_t power_of_ten(unsigned n) {
         return p;
 }
 
-const char *format_number(struct maybe64 value, unsigned decimals, unsigned shown, char ret[static FORMAT_MAX]) {
+const char *format_number(struct maybe64 value, unsigned decimals, unsigned shown,
+                          char ret[static FORMAT_MAX]) {
         uint64_t v;
         bool negative;
 
@@ -149,7 +150,8 @@ size_t edit_distance(const char *a, const char *b) {
 
                 row[0] = i;
                 for (size_t j = 1; j <= nb; j++) {
-                        const int ca = tolower((unsigned char)a[i - 1]), cb = tolower((unsigned char)b[j - 1]);
+                        const int ca = tolower((unsigned char)a[i - 1]),
+                                  cb = tolower((unsigned char)b[j - 1]);
 
                         row[j] = min2(above[j - 1] + (ca != cb), min2(above[j], row[j - 1]) + 1);
                         if (i > 1 && j > 1 && ca == tolower((unsigned char)b[j - 2]) &&

@@ -9,8 +9,10 @@
 
 #define FORMAT_MAX 48
 
-/* value / 10^decimals with `shown` decimals, rounded half away from zero: "3.650", "-12.5". "unknown" if it is. */
-const char *format_number(struct maybe64 value, unsigned decimals, unsigned shown, char ret[static FORMAT_MAX]);
+/* value / 10^decimals with `shown` decimals, rounded half away from zero: "3.650", "-12.5". "unknown" if it
+ * is. */
+const char *format_number(struct maybe64 value, unsigned decimals, unsigned shown,
+                          char ret[static FORMAT_MAX]);
 
 /* Same with a unit after it: "3.650 V", "97.0 %". */
 const char *format_quantity(struct maybe64 value, unsigned decimals, unsigned shown, const char *unit,
@@ -28,8 +30,10 @@ int parse_percent(const char *text, int64_t *ret_permyriad);
 /* A whole decimal number from min to max: 0, -EINVAL or -ERANGE. */
 int parse_whole(const char *text, int64_t min, int64_t max, int64_t *ret_value);
 
-/* Single-character edits (insert, delete, replace, swap neighbours) that lead from a to b; case is ignored. */
+/* Single-character edits (insert, delete, replace, swap neighbours) that lead from a to b; case is ignored.
+ */
 size_t edit_distance(const char *a, const char *b);
 
-/* The candidate nearest to text if it is near enough to be what was meant, else NULL. candidate(i) gives the i-th. */
+/* The candidate nearest to text if it is near enough to be what was meant, else NULL. candidate(i) gives the
+ * i-th. */
 const char *nearest(const char *text, const char *(*candidate)(size_t i), size_t n);

@@ -5,9 +5,15 @@
 
 #include "format.h"
 
-/* Length of the valid UTF-8 sequence at s, 0 if there is none (RFC 3629: no overlong forms, no surrogates). */
+/* Length of the valid UTF-8 sequence at s, 0 if there is none (RFC 3629: no overlong forms, no surrogates).
+ */
 static unsigned utf8_length(const unsigned char *s) {
-        const unsigned n = s[0] < 0x80 ? 1 : s[0] < 0xC2 ? 0 : s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : s[0] < 0xF5 ? 4 : 0;
+        const unsigned n = s[0] < 0x80   ? 1
+                           : s[0] < 0xC2 ? 0
+                           : s[0] < 0xE0 ? 2
+                           : s[0] < 0xF0 ? 3
+                           : s[0] < 0xF5 ? 4
+                                         : 0;
 
         for (unsigned i = 1; i < n; i++)
                 if ((s[i] & 0xC0) != 0x80)

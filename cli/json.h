@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Writes one JSON document: numbers exactly as the integers stand (no float), null for unknown, strings escaped. */
+/* Writes one JSON document: numbers exactly as the integers stand (no float), null for unknown, strings
+ * escaped. */
 
 #include <stdio.h>
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* What smartbmsd publishes, decoded by lib/fields.c and the interface description: plain values, no formatting. A
- * property that the daemon does not send is unknown, so an older daemon never makes up a reading. */
+/* What smartbmsd publishes, decoded by lib/fields.c and the interface description: plain values, no
+ * formatting. A property that the daemon does not send is unknown, so an older daemon never makes up a
+ * reading. */
 
 #include "client.h"
 #include "fields.h"

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* A picture of a text screen: characters with a meaning each, put anywhere, clipped at the edges. Written out whole, or
- * as what differs from another picture (a slow line should carry changes only). Knows no terminal and no battery. */
+/* A picture of a text screen: characters with a meaning each, put anywhere, clipped at the edges. Written out
+ * whole, or as what differs from another picture (a slow line should carry changes only). Knows no terminal
+ * and no battery. */
 
 #include <stdint.h>
 #include <stdio.h>
@@ -49,8 +50,8 @@ int screen_init(struct screen *s, int rows, int columns); /* 0 or -ENOMEM; blank
 void screen_done(struct screen *s);
 void screen_clear(struct screen *s);
 
-/* Both return the column after what was put. Bytes outside printable ASCII become '?': a sentence from the bus cannot
- * steer the terminal. */
+/* Both return the column after what was put. Bytes outside printable ASCII become '?': a sentence from the
+ * bus cannot steer the terminal. */
 int screen_put(struct screen *s, int row, int column, enum screen_style style, const char *format, ...)
         __attribute__((format(printf, 5, 6)));
 int screen_fill(struct screen *s, int row, int column, int n, enum screen_style style, uint8_t glyph);
@@ -58,6 +59,7 @@ int screen_fill(struct screen *s, int row, int column, int n, enum screen_style 
 /* All rows as lines, blanks at their ends left out. */
 void screen_write(const struct screen *s, FILE *f, const struct screen_output *how);
 
-/* Cursor movements and what differs from before; before NULL or of another size: everything, after clearing. */
+/* Cursor movements and what differs from before; before NULL or of another size: everything, after clearing.
+ */
 void screen_write_changes(const struct screen *s, const struct screen *before, FILE *f,
                           const struct screen_output *how);

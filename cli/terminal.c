@@ -47,7 +47,7 @@ int terminal_enter(void) {
         if (!isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &saved.before) < 0)
                 return -ENOTTY;
         raw = saved.before;
-        raw.c_lflag &= (tcflag_t)~(ICANON | ECHO); /* ISIG stays: ^C and ^Z mean what they mean */
+        raw.c_lflag &= (tcflag_t) ~(ICANON | ECHO); /* ISIG stays: ^C and ^Z mean what they mean */
         raw.c_cc[VMIN] = 0;
         raw.c_cc[VTIME] = 0;
         catch_crashes();
@@ -88,12 +88,13 @@ static const struct {
         const char *sequence;
         enum terminal_key key;
 } keys[] = {
-        {"q", KEY_QUIT},          {"Q", KEY_QUIT},           {"k", KEY_UP},           {"j", KEY_DOWN},
-        {"b", KEY_PAGE_UP},       {" ", KEY_PAGE_DOWN},      {"g", KEY_HOME},         {"G", KEY_END},
-        {"\f", KEY_REDRAW},       {"\033[A", KEY_UP},        {"\033[B", KEY_DOWN},    {"\033OA", KEY_UP},
-        {"\033OB", KEY_DOWN},     {"\033[5~", KEY_PAGE_UP},  {"\033[6~", KEY_PAGE_DOWN}, {"\033[H", KEY_HOME},
-        {"\033[F", KEY_END},      {"\033OH", KEY_HOME},      {"\033OF", KEY_END},     {"\033[1~", KEY_HOME},
-        {"\033[4~", KEY_END},
+        {"q", KEY_QUIT},      {"Q", KEY_QUIT},          {"k", KEY_UP},
+        {"j", KEY_DOWN},      {"b", KEY_PAGE_UP},       {" ", KEY_PAGE_DOWN},
+        {"g", KEY_HOME},      {"G", KEY_END},           {"\f", KEY_REDRAW},
+        {"\033[A", KEY_UP},   {"\033[B", KEY_DOWN},     {"\033OA", KEY_UP},
+        {"\033OB", KEY_DOWN}, {"\033[5~", KEY_PAGE_UP}, {"\033[6~", KEY_PAGE_DOWN},
+        {"\033[H", KEY_HOME}, {"\033[F", KEY_END},      {"\033OH", KEY_HOME},
+        {"\033OF", KEY_END},  {"\033[1~", KEY_HOME},    {"\033[4~", KEY_END},
 };
 
 /* Length of the escape sequence at data: ESC [ parameters final, ESC O x, or ESC and one more. */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The terminal in full-screen mode (VT100 escapes, alternate screen), and back again whatever happens: terminal_leave()
- * is also run by a crash. Plain escapes instead of ncurses: the view needs an address, seven styles and seven keys,
- * which every terminal of the last forty years has, and a Pi needs one library less. */
+/* The terminal in full-screen mode (VT100 escapes, alternate screen), and back again whatever happens:
+ * terminal_leave() is also run by a crash. Plain escapes instead of ncurses: the view needs an address, seven
+ * styles and seven keys, which every terminal of the last forty years has, and a Pi needs one library less.
+ */
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* config check: the config file's reader is in smartbmsd and nowhere else, so that what is checked is what is used. */
+/* config check: the config file's reader is in smartbmsd and nowhere else, so that what is checked is what is
+ * used. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,8 +12,8 @@
 #include "cli.h"
 #include "config-build.h"
 
-/* Beside smartbmsctl itself (an uninstalled or relocated copy), else where it was installed, else by PATH. Returns
- * only if there is none. */
+/* Beside smartbmsctl itself (an uninstalled or relocated copy), else where it was installed, else by PATH.
+ * Returns only if there is none. */
 static void run_daemon(char *const argv[]) {
         char path[4096];
         const ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - sizeof("smartbmsd"));
@@ -32,7 +33,8 @@ static void run_daemon(char *const argv[]) {
 #define CANNOT_RUN 127
 
 int verb_config_check(struct cli *c) {
-        char *const with_file[] = {"smartbmsd", "--check-config", "--config", c->n_args > 0 ? c->args[0] : NULL, NULL};
+        char *const with_file[] = {"smartbmsd", "--check-config", "--config",
+                                   c->n_args > 0 ? c->args[0] : NULL, NULL};
         char *const without[] = {"smartbmsd", "--check-config", NULL};
         int status;
         pid_t pid;
@@ -49,7 +51,8 @@ int verb_config_check(struct cli *c) {
                 if (errno != EINTR)
                         return fail(EXIT_REFUSED, "cannot wait for smartbmsd: %s", strerror(errno));
         if (WIFEXITED(status) && WEXITSTATUS(status) == CANNOT_RUN)
-                return fail(EXIT_REFUSED, "cannot find smartbmsd, which reads config files; tried %s and $PATH",
+                return fail(EXIT_REFUSED,
+                            "cannot find smartbmsd, which reads config files; tried %s and $PATH",
                             SMARTBMSD_PATH);
         /* The daemon's own codes (78 for a bad file) are not ours. */
         return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? EXIT_OK : EXIT_REFUSED;

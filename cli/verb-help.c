@@ -47,8 +47,10 @@ int verb_help(struct cli *c) {
         }
         printf("\n--bus ADDRESS  another bus than the system's, such as unix:path=/run/bus\n"
                "--json         a JSON document instead of text, for every command that reads\n\n"
-               "Values take units: 3.65V, 3650mV, 95%%, 1.92kWh, -5C, 5min. The settings: smartbmsctl help settings\n"
-               "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 smartbmsd is not running, 4 the data\n"
+               "Values take units: 3.65V, 3650mV, 95%%, 1.92kWh, -5C, 5min. The settings: smartbmsctl help "
+               "settings\n"
+               "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 smartbmsd is not running, 4 the "
+               "data\n"
                "shown are old.\n");
         return EXIT_OK;
 }

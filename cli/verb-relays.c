@@ -31,9 +31,10 @@ static enum hold_kind hold_by_name(const char *name) {
         return _HOLD_MAX;
 }
 
-/* The unit is in the key, so it follows the quantity: "value_v", "limit_degc", "value_percent". A reason without a
- * quantity (link, start) has neither key. */
-static void write_quantity(struct json *j, enum quantity quantity, struct maybe64 value, struct maybe64 limit) {
+/* The unit is in the key, so it follows the quantity: "value_v", "limit_degc", "value_percent". A reason
+ * without a quantity (link, start) has neither key. */
+static void write_quantity(struct json *j, enum quantity quantity, struct maybe64 value,
+                           struct maybe64 limit) {
         static const struct {
                 const char *value, *limit;
                 unsigned decimals;
@@ -94,7 +95,8 @@ static void print_why(enum relay_id id, const struct reading_why *why, const str
                       bool series, bool other_open) {
         char text[PHRASE_MAX], age[FORMAT_MAX];
 
-        printf("%s relay: %s, for %s\n", relay_name(id), phrase_relay(relay, text), format_age(why->age, age));
+        printf("%s relay: %s, for %s\n", relay_name(id), phrase_relay(relay, text),
+               format_age(why->age, age));
         printf("because:  %s\n", why->reason);
         if (why->n_holds > 0)
                 printf("what holds it open:\n");
@@ -104,9 +106,11 @@ static void print_why(enum relay_id id, const struct reading_why *why, const str
                 printf("Nothing holds it any more: the next good message may close it.\n");
         /* P11 */
         if (series && !why->closed)
-                printf("Both contacts are in series (wiring: series): charging and discharging are both off.\n");
+                printf("Both contacts are in series (wiring: series): charging and discharging are both "
+                       "off.\n");
         else if (series && other_open)
-                printf("Both contacts are in series (wiring: series) and the %s relay is open: no current flows\n"
+                printf("Both contacts are in series (wiring: series) and the %s relay is open: no current "
+                       "flows\n"
                        "through this one either.\n",
                        relay_name(id == RELAY_CHARGE ? RELAY_LOAD : RELAY_CHARGE));
 }
@@ -137,7 +141,8 @@ int verb_why(struct cli *c) {
         return reading_stale(&reading) ? EXIT_DATA_STALE : EXIT_OK;
 }
 
-static int command(struct cli *c, const char *interface, const char *method, const char *text, int64_t number) {
+static int command(struct cli *c, const char *interface, const char *method, const char *text,
+                   int64_t number) {
         sd_bus_message *call = NULL, *reply = NULL;
         int r;
 
@@ -160,7 +165,8 @@ int verb_release(struct cli *c) {
 
         r = command(c, SMARTBMS_INTERFACE("Relays"), "Release", relay_name(id), 0);
         if (r == 0)
-                printf("the %s relay is released: it closes when every other condition holds\n", relay_name(id));
+                printf("the %s relay is released: it closes when every other condition holds\n",
+                       relay_name(id));
         return r;
 }
 
@@ -175,7 +181,8 @@ int verb_recover(struct cli *c) {
 
         r = command(c, SMARTBMS_INTERFACE("Relays"), "Recover", NULL, c->minutes);
         if (r == 0)
-                printf("recovering for %d min: start charging now. V-max, temperature and link still hold, and\n"
+                printf("recovering for %d min: start charging now. V-max, temperature and link still hold, "
+                       "and\n"
                        "it ends at once when current is drawn.\n",
                        (int)c->minutes);
         return r;

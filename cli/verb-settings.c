@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* get, set, reset, config diff: values are checked here by lib/settings, with the daemon's own words, before anything
- * is sent; the daemon checks again, and how they fit together. */
+/* get, set, reset, config diff: values are checked here by lib/settings, with the daemon's own words, before
+ * anything is sent; the daemon checks again, and how they fit together. */
 
 #include <errno.h>
 #include <string.h>
@@ -84,7 +84,8 @@ int verb_get(struct cli *c) {
 }
 
 /* What was named, as it was and as it is. */
-static int print_changes(struct cli *c, const bool named[static _SETTING_MAX], const struct settings *before) {
+static int print_changes(struct cli *c, const bool named[static _SETTING_MAX],
+                         const struct settings *before) {
         struct settings after;
         char old[VALUE_MAX], new[VALUE_MAX];
         int r;

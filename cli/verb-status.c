@@ -88,11 +88,9 @@ static void print_pack(const struct reading *r) {
         line("cells", "%s heard, %s known%s", format_number(reading_number(r, "CellCount"), 0, 0, n),
              format_number(reading_number(r, "KnownCells"), 0, 0, m),
              reading_true(r, "Critical") ? ", critical mode" : "");
-        line("lowest", "%s cell %s",
-             format_quantity(reading_number(r, "LowestCellVoltage"), 3, 3, "V", v),
+        line("lowest", "%s cell %s", format_quantity(reading_number(r, "LowestCellVoltage"), 3, 3, "V", v),
              format_number(reading_number(r, "LowestCellVoltageCell"), 0, 0, n));
-        line("highest", "%s cell %s",
-             format_quantity(reading_number(r, "HighestCellVoltage"), 3, 3, "V", v),
+        line("highest", "%s cell %s", format_quantity(reading_number(r, "HighestCellVoltage"), 3, 3, "V", v),
              format_number(reading_number(r, "HighestCellVoltageCell"), 0, 0, n));
         line("coldest", "%s cell %s",
              format_quantity(reading_number(r, "LowestCellTemperature"), 1, 1, "degC", v),
@@ -106,7 +104,8 @@ static void print_relays(const struct reading_relays *relays) {
         char text[PHRASE_MAX], left[FORMAT_MAX];
 
         for (int id = 0; id < _RELAY_MAX; id++)
-                line(relay_name(id), "%s: %s", phrase_relay(&relays->relay[id], text), relays->relay[id].reason);
+                line(relay_name(id), "%s: %s", phrase_relay(&relays->relay[id], text),
+                     relays->relay[id].reason);
         if (relays->recover_seconds.known)
                 line("recover", "both relays are held closed for charging, %s left",
                      format_quantity(relays->recover_seconds, 0, 0, "s", left));

@@ -87,8 +87,10 @@ static int bar_width(const struct screen *s) {
 static int draw_bar(struct screen *s, int row, const char *label, bool known, int64_t low, int64_t high,
                     enum screen_style style) {
         const int width = bar_width(s);
-        const int full = (int)((clamp64(low, 0, PERMYRIAD_FULL) * width + PERMYRIAD_FULL / 2) / PERMYRIAD_FULL);
-        const int band = (int)((clamp64(high, 0, PERMYRIAD_FULL) * width + PERMYRIAD_FULL / 2) / PERMYRIAD_FULL);
+        const int full =
+                (int)((clamp64(low, 0, PERMYRIAD_FULL) * width + PERMYRIAD_FULL / 2) / PERMYRIAD_FULL);
+        const int band =
+                (int)((clamp64(high, 0, PERMYRIAD_FULL) * width + PERMYRIAD_FULL / 2) / PERMYRIAD_FULL);
         int column;
 
         column = screen_put(s, row, 0, STYLE_NORMAL, "%-*s[", LABEL_WIDTH, label);
@@ -161,8 +163,8 @@ static int draw_numbers(const struct watch_view *v, struct screen *s, int row) {
         row++;
         screen_put(s, row, 0, STYLE_NORMAL, "%-*s%s to %s, %s apart;  %s to %s", LABEL_WIDTH, "Cells",
                    format_number(low, 3, 3, a), format_quantity(high, 3, 3, "V", b),
-                   format_quantity(low.known && high.known ? some64(high.value - low.value) : none64(), 0, 0, "mV",
-                                   c),
+                   format_quantity(low.known && high.known ? some64(high.value - low.value) : none64(), 0, 0,
+                                   "mV", c),
                    format_number(reading_number(r, "LowestCellTemperature"), 1, 1, d),
                    format_quantity(reading_number(r, "HighestCellTemperature"), 1, 1, "degC", e));
         row++;
@@ -211,7 +213,7 @@ static int draw_alarms(const struct watch_view *v, struct screen *s, int row) {
 
 /* How much of a cell is shown: the roomiest layout in which all fit, else the tightest. */
 struct grid {
-        int width;         /* of an entry, gap included */
+        int width; /* of an entry, gap included */
         bool temperature;
         unsigned decimals; /* of the temperature */
 };
@@ -279,12 +281,14 @@ static int draw_cells(const struct watch_view *v, struct screen *s, int row, int
         if (n == 0)
                 screen_put(s, row, 2, STYLE_NORMAL, " no cell heard yet ");
         else if (rows <= room)
-                screen_put(s, row, 2, STYLE_NORMAL, " %d cells, volts%s ", n, g->temperature ? " and degC" : "");
+                screen_put(s, row, 2, STYLE_NORMAL, " %d cells, volts%s ", n,
+                           g->temperature ? " and degC" : "");
         else
-                screen_put(s, row, 2, STYLE_NORMAL, " cells %d to %d of %d, volts: arrows and page keys move ",
-                           first + 1, last, n);
+                screen_put(s, row, 2, STYLE_NORMAL,
+                           " cells %d to %d of %d, volts: arrows and page keys move ", first + 1, last, n);
         for (int i = first; i < last; i++)
-                draw_cell(v, s, row + 1 + (i - first) / per_row, (i % per_row) * g->width, g, &v->cells.cells[i]);
+                draw_cell(v, s, row + 1 + (i - first) / per_row, (i % per_row) * g->width, g,
+                          &v->cells.cells[i]);
         return room;
 }
 
@@ -308,7 +312,8 @@ static int draw_down(const struct watch_view *v, struct screen *s) {
         screen_put(s, 0, 1, STYLE_TITLE, "smartbms");
         screen_put(s, 0, s->columns - (int)strlen(v->clock) - 1, STYLE_TITLE, "%s", v->clock);
         screen_put(s, 2, 1, STYLE_ALARM, " %s ", v->trouble);
-        screen_put(s, 4, 1, STYLE_NORMAL, "Nothing is known of the pack until it answers. Trying every second.");
+        screen_put(s, 4, 1, STYLE_NORMAL,
+                   "Nothing is known of the pack until it answers. Trying every second.");
         screen_put(s, s->rows - 1, 0, STYLE_NORMAL, " q quit");
         return 1;
 }

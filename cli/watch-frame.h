@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* One frame of the live view: what is known of the pack, drawn into a screen of any size from 20 x 5 on, made for
- * 80 x 24. Pure. */
+/* One frame of the live view: what is known of the pack, drawn into a screen of any size from 20 x 5 on, made
+ * for 80 x 24. Pure. */
 
 #include "reading.h"
 #include "screen.h"
@@ -19,5 +19,6 @@ struct watch_view {
         struct settings settings;
 };
 
-/* first_row: of the cell grid, for scrolling; brought into range. Returns the number of grid rows shown (a page). */
+/* first_row: of the cell grid, for scrolling; brought into range. Returns the number of grid rows shown (a
+ * page). */
 int watch_frame_draw(const struct watch_view *v, struct screen *s, int *first_row);

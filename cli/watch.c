@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* watch: the live view's loop. Draws when something changes and every second, scrolls by key, and keeps trying when
- * the daemon or the bus goes away. */
+/* watch: the live view's loop. Draws when something changes and every second, scrolls by key, and keeps
+ * trying when the daemon or the bus goes away. */
 
 #include <errno.h>
 #include <langinfo.h>
@@ -118,7 +118,8 @@ static int schedule(struct watch *w, uint64_t delay) {
 
         sd_event_now(w->event, CLOCK_MONOTONIC, &now);
         (void)sd_event_source_get_enabled(w->refresh, &enabled);
-        if (enabled != SD_EVENT_OFF && sd_event_source_get_time(w->refresh, &next) >= 0 && next <= now + delay)
+        if (enabled != SD_EVENT_OFF && sd_event_source_get_time(w->refresh, &next) >= 0 &&
+            next <= now + delay)
                 return 0;
         (void)sd_event_source_set_time(w->refresh, now + delay);
         return sd_event_source_set_enabled(w->refresh, SD_EVENT_ONESHOT);
@@ -142,7 +143,8 @@ static void connect_client(struct watch *w) {
         r = sd_bus_attach_event(client->bus, w->event, 0);
         if (r >= 0)
                 r = sd_bus_match_signal(client->bus, NULL, SMARTBMS_BUS_NAME, SMARTBMS_BUS_PATH,
-                                        "org.freedesktop.DBus.Properties", "PropertiesChanged", on_changed, w);
+                                        "org.freedesktop.DBus.Properties", "PropertiesChanged", on_changed,
+                                        w);
         /* Without signals the view still moves once a second. */
 }
 
@@ -250,8 +252,8 @@ static int add_sources(struct watch *w) {
                 int signal;
                 sd_event_signal_handler_t handler;
         } signals[] = {
-                {SIGTERM, on_quit},  {SIGINT, on_quit},     {SIGHUP, on_quit},
-                {SIGQUIT, on_quit},  {SIGWINCH, on_resize}, {SIGTSTP, on_suspend},
+                {SIGTERM, on_quit}, {SIGINT, on_quit},     {SIGHUP, on_quit},
+                {SIGQUIT, on_quit}, {SIGWINCH, on_resize}, {SIGTSTP, on_suspend},
         };
         sigset_t mask;
         int r;
@@ -292,7 +294,8 @@ static void frame_size(const struct cli *c, int *ret_rows, int *ret_columns) {
         int64_t h, w;
 
         terminal_size(ret_rows, ret_columns);
-        if (rows && columns && parse_whole(rows, 5, 1000, &h) == 0 && parse_whole(columns, 20, 1000, &w) == 0) {
+        if (rows && columns && parse_whole(rows, 5, 1000, &h) == 0 &&
+            parse_whole(columns, 20, 1000, &w) == 0) {
                 *ret_rows = (int)h;
                 *ret_columns = (int)w;
         }

@@ -29,13 +29,13 @@ _Static_assert(sizeof(enum link_state) == sizeof(int) && sizeof(enum link_cause)
                "FIELD_WORD members are read as int");
 
 /* One row a scalar. The decimals turn the D-Bus integer into the JSON number: mV, mA, mW, mWh and ms have 3,
- * permyriad has 2, 0.1 degC has 1. Role and version belong to Manager, recover_remaining_sec to Relays; `at` is
- * the daemon's own clock and means nothing outside. */
-#define FIELD(iface, prop, key, human, unit_, kind_, member, decimals_, ...)                                      \
-        {                                                                                                         \
-                .interface = (iface), .property = (prop), .json = (key), .label = (human), .unit = (unit_),       \
-                .kind = (kind_), .decimals = (decimals_), .offset = offsetof(struct snapshot, member),            \
-                __VA_ARGS__                                                                                       \
+ * permyriad has 2, 0.1 degC has 1. Role and version belong to Manager, recover_remaining_sec to Relays; `at`
+ * is the daemon's own clock and means nothing outside. */
+#define FIELD(iface, prop, key, human, unit_, kind_, member, decimals_, ...)                                 \
+        {                                                                                                    \
+                .interface = (iface), .property = (prop), .json = (key), .label = (human), .unit = (unit_),  \
+                .kind = (kind_), .decimals = (decimals_), .offset = offsetof(struct snapshot, member),       \
+                __VA_ARGS__                                                                                  \
         }
 #define PACK_FIELD(...) FIELD(FIELDS_PACK, __VA_ARGS__)
 #define ENERGY_FIELD(...) FIELD(FIELDS_ENERGY, __VA_ARGS__)
@@ -51,8 +51,8 @@ const struct field fields[] = {
         PACK_FIELD("CommunicationError", "link_communication_error", "communication error", "", FIELD_BOOL,
                    communication_error, 0),
         PACK_FIELD("DataStale", "link_data_stale", "readings are old", "", FIELD_BOOL, data_stale, 0),
-        PACK_FIELD("TemperatureCoding", "link_temperature_coding", "temperature coding", "", FIELD_WORD, coding,
-                   0, .word = word_coding),
+        PACK_FIELD("TemperatureCoding", "link_temperature_coding", "temperature coding", "", FIELD_WORD,
+                   coding, 0, .word = word_coding),
 
         PACK_FIELD("KnownCells", "known_cells", "known cells", "", FIELD_MAYBE, known_cells, 0),
         PACK_FIELD("CellCount", "cell_count", "cells heard", "", FIELD_MAYBE, count, 0),
@@ -63,21 +63,22 @@ const struct field fields[] = {
         PACK_FIELD("Power", "power_w", "battery power", "W", FIELD_MAYBE, power_mw, 3),
         PACK_FIELD("PowerIn", "power_in_w", "power in", "W", FIELD_MAYBE, in_mw, 3),
         PACK_FIELD("PowerOut", "power_out_w", "power out", "W", FIELD_MAYBE, out_mw, 3),
-        PACK_FIELD("LowestCellVoltage", "lowest_cell_voltage_v", "lowest cell", "V", FIELD_MAYBE, lowest_mv, 3),
+        PACK_FIELD("LowestCellVoltage", "lowest_cell_voltage_v", "lowest cell", "V", FIELD_MAYBE, lowest_mv,
+                   3),
         PACK_FIELD("LowestCellVoltageCell", "lowest_cell_voltage_cell", "number of the lowest cell", "",
                    FIELD_MAYBE, lowest_mv_cell, 0),
-        PACK_FIELD("HighestCellVoltage", "highest_cell_voltage_v", "highest cell", "V", FIELD_MAYBE, highest_mv,
-                   3),
+        PACK_FIELD("HighestCellVoltage", "highest_cell_voltage_v", "highest cell", "V", FIELD_MAYBE,
+                   highest_mv, 3),
         PACK_FIELD("HighestCellVoltageCell", "highest_cell_voltage_cell", "number of the highest cell", "",
                    FIELD_MAYBE, highest_mv_cell, 0),
-        PACK_FIELD("LowestCellTemperature", "lowest_cell_temperature_degc", "coldest cell", "degC", FIELD_MAYBE,
-                   lowest_decic, 1),
-        PACK_FIELD("LowestCellTemperatureCell", "lowest_cell_temperature_cell", "number of the coldest cell", "",
-                   FIELD_MAYBE, lowest_decic_cell, 0),
+        PACK_FIELD("LowestCellTemperature", "lowest_cell_temperature_degc", "coldest cell", "degC",
+                   FIELD_MAYBE, lowest_decic, 1),
+        PACK_FIELD("LowestCellTemperatureCell", "lowest_cell_temperature_cell", "number of the coldest cell",
+                   "", FIELD_MAYBE, lowest_decic_cell, 0),
         PACK_FIELD("HighestCellTemperature", "highest_cell_temperature_degc", "hottest cell", "degC",
                    FIELD_MAYBE, highest_decic, 1),
-        PACK_FIELD("HighestCellTemperatureCell", "highest_cell_temperature_cell", "number of the hottest cell",
-                   "", FIELD_MAYBE, highest_decic_cell, 0),
+        PACK_FIELD("HighestCellTemperatureCell", "highest_cell_temperature_cell",
+                   "number of the hottest cell", "", FIELD_MAYBE, highest_decic_cell, 0),
         PACK_FIELD("VBypass", "v_bypass_v", "V-bypass", "V", FIELD_MAYBE, v_bypass_mv, 3),
         PACK_FIELD("Critical", "critical_mode", "critical mode", "", FIELD_BOOL, critical, 0),
         PACK_FIELD("HeartbeatAllowed", "heartbeat_allowed", "heartbeat allowed", "", FIELD_BOOL, deadman, 0),
@@ -86,7 +87,8 @@ const struct field fields[] = {
         PACK_FIELD("SOCUncertainty", "soc_uncertainty_percent", "uncertainty", "points", FIELD_MAYBE,
                    soc_uncertainty_permyriad, 2),
         PACK_FIELD("SOCCalibrated", "soc_calibrated", "calibrated", "", FIELD_BOOL, calibrated, 0),
-        PACK_FIELD("SOCSensor", "soc_sensor", "current sensors", "", FIELD_WORD, sensor, 0, .word = word_sensor),
+        PACK_FIELD("SOCSensor", "soc_sensor", "current sensors", "", FIELD_WORD, sensor, 0,
+                   .word = word_sensor),
         PACK_FIELD("SOCIdleDraw", "soc_idle_draw_a", "learned idle draw", "A", FIELD_MAYBE, idle_draw_ma, 3),
         PACK_FIELD("SOCCapacity", "soc_capacity_wh", "capacity", "Wh", FIELD_MAYBE, capacity_wh, 0),
 
@@ -94,8 +96,8 @@ const struct field fields[] = {
                    .noisy = true),
         PACK_FIELD("FramesReceived", "counter_frames", "messages received", "", FIELD_UINT64, frames, 0,
                    .noisy = true),
-        PACK_FIELD("BytesSkipped", "counter_skipped_bytes", "bytes skipped", "", FIELD_UINT64, skipped_bytes, 0,
-                   .noisy = true),
+        PACK_FIELD("BytesSkipped", "counter_skipped_bytes", "bytes skipped", "", FIELD_UINT64, skipped_bytes,
+                   0, .noisy = true),
         PACK_FIELD("FramesRefused", "counter_refused_frames", "messages refused", "", FIELD_UINT64,
                    refused_frames, 0, .noisy = true),
         PACK_FIELD("SnapshotSerial", "counter_snapshots", "snapshots", "", FIELD_UINT64, serial, 0,
@@ -116,8 +118,8 @@ const struct field fields[] = {
                      total_mwh[ENERGY_CONSUMED], 3),
         ENERGY_FIELD("ChargedTotal", "energy_charged_total_wh", "charged in total", "Wh", FIELD_MAYBE64,
                      total_mwh[ENERGY_CHARGED], 3),
-        ENERGY_FIELD("DischargedTotal", "energy_discharged_total_wh", "discharged in total", "Wh", FIELD_MAYBE64,
-                     total_mwh[ENERGY_DISCHARGED], 3),
+        ENERGY_FIELD("DischargedTotal", "energy_discharged_total_wh", "discharged in total", "Wh",
+                     FIELD_MAYBE64, total_mwh[ENERGY_DISCHARGED], 3),
 };
 
 const size_t n_fields = sizeof(fields) / sizeof(fields[0]);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The scalar fields of a snapshot as the outside names them: D-Bus property, JSON key, unit. The daemon publishes
- * from this table and smartbmsctl decodes by it, so a field is named once. */
+/* The scalar fields of a snapshot as the outside names them: D-Bus property, JSON key, unit. The daemon
+ * publishes from this table and smartbmsctl decodes by it, so a field is named once. */
 
 #include "snapshot.h"
 
@@ -32,7 +32,7 @@ struct field {
         uint8_t decimals;     /* D-Bus integer / 10^decimals = JSON number */
         size_t offset;        /* in struct snapshot */
         const char *(*word)(int value); /* FIELD_WORD */
-        bool noisy;           /* changes with every frame by nature (ages, counters): not in PropertiesChanged */
+        bool noisy; /* changes with every frame by nature (ages, counters): not in PropertiesChanged */
 };
 
 extern const struct field fields[];

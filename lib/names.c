@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LOOKUP(table, i) ((size_t)(i) < sizeof(table) / sizeof((table)[0]) && (table)[i] ? (table)[i] : "invalid")
-#define COMPLETE(table, max) \
+#define LOOKUP(table, i)                                                                                     \
+        ((size_t)(i) < sizeof(table) / sizeof((table)[0]) && (table)[i] ? (table)[i] : "invalid")
+#define COMPLETE(table, max)                                                                                 \
         _Static_assert(sizeof(table) / sizeof((table)[0]) == (max), #table " has a name for every value")
 
 static const char *const link_states[] = {
@@ -18,14 +19,10 @@ static const char *const link_states[] = {
 COMPLETE(link_states, _LINK_STATE_MAX);
 
 static const char *const link_causes[] = {
-        [LINK_CAUSE_NONE] = "none",
-        [LINK_CAUSE_SILENCE] = "silence",
-        [LINK_CAUSE_IDENTICAL] = "identical",
-        [LINK_CAUSE_CHAIN] = "chain",
-        [LINK_CAUSE_BOARD] = "board",
-        [LINK_CAUSE_COUNT] = "count",
-        [LINK_CAUSE_CELL_DEAD] = "cell-dead",
-        [LINK_CAUSE_NO_READING] = "no-reading",
+        [LINK_CAUSE_NONE] = "none",           [LINK_CAUSE_SILENCE] = "silence",
+        [LINK_CAUSE_IDENTICAL] = "identical", [LINK_CAUSE_CHAIN] = "chain",
+        [LINK_CAUSE_BOARD] = "board",         [LINK_CAUSE_COUNT] = "count",
+        [LINK_CAUSE_CELL_DEAD] = "cell-dead", [LINK_CAUSE_NO_READING] = "no-reading",
         [LINK_CAUSE_PORT] = "port",
 };
 COMPLETE(link_causes, _LINK_CAUSE_MAX);
@@ -36,22 +33,14 @@ static const char *const roles[] = {
 };
 
 static const char *const rules[] = {
-        [RULE_V_MAX] = "V-max",
-        [RULE_V_MIN] = "V-min",
-        [RULE_FULL] = "full",
-        [RULE_FULL_PACK] = "full-pack",
-        [RULE_T_MIN_CHARGE] = "T-min",
-        [RULE_T_MIN_DISCHARGE] = "T-min-discharge",
-        [RULE_T_MAX] = "T-max",
-        [RULE_T_MAX_CELL] = "T-max-cell",
-        [RULE_START] = "start",
-        [RULE_LINK] = "link",
-        [RULE_ERROR] = "error",
-        [RULE_UNCONFIRMED] = "unconfirmed",
-        [RULE_RECOVER] = "recover",
-        [RULE_BOARD] = "board",
-        [RULE_CLEAR] = "clear",
-        [RULE_FEEDBACK] = "feedback",
+        [RULE_V_MAX] = "V-max",        [RULE_V_MIN] = "V-min",
+        [RULE_FULL] = "full",          [RULE_FULL_PACK] = "full-pack",
+        [RULE_T_MIN_CHARGE] = "T-min", [RULE_T_MIN_DISCHARGE] = "T-min-discharge",
+        [RULE_T_MAX] = "T-max",        [RULE_T_MAX_CELL] = "T-max-cell",
+        [RULE_START] = "start",        [RULE_LINK] = "link",
+        [RULE_ERROR] = "error",        [RULE_UNCONFIRMED] = "unconfirmed",
+        [RULE_RECOVER] = "recover",    [RULE_BOARD] = "board",
+        [RULE_CLEAR] = "clear",        [RULE_FEEDBACK] = "feedback",
 };
 COMPLETE(rules, _RULE_MAX);
 
@@ -287,7 +276,8 @@ static void reading_reason_text(const struct reason *reason, char *ret_text, siz
                 snprintf(ret_text, size, "%s at %s is below T-min %s", w.cell, w.value, w.limit);
                 break;
         case RULE_T_MIN_DISCHARGE:
-                snprintf(ret_text, size, "%s at %s is below T-min for discharging, %s", w.cell, w.value, w.limit);
+                snprintf(ret_text, size, "%s at %s is below T-min for discharging, %s", w.cell, w.value,
+                         w.limit);
                 break;
         case RULE_T_MAX:
         case RULE_T_MAX_CELL:
@@ -371,7 +361,8 @@ static void hold_rule_text(const struct hold *hold, char *ret_text, size_t size)
 }
 
 static void hold_hysteresis_text(const struct hold *hold, char *ret_text, size_t size) {
-        const struct words w = words_make(hold_quantity(hold->kind, hold->rule), hold->cell, hold->value, hold->limit);
+        const struct words w =
+                words_make(hold_quantity(hold->kind, hold->rule), hold->cell, hold->value, hold->limit);
         const bool rise = hold->rule == RULE_V_MIN || hold->rule == RULE_T_MIN_CHARGE ||
                           hold->rule == RULE_T_MIN_DISCHARGE;
 
@@ -382,7 +373,8 @@ static void hold_hysteresis_text(const struct hold *hold, char *ret_text, size_t
 static void hold_soc_text(const struct hold *hold, enum relay_id relay, char *ret_text, size_t size) {
         const struct words w = words_make(QUANTITY_PERMYRIAD, 0, hold->value, hold->limit);
 
-        snprintf(ret_text, size, relay == RELAY_CHARGE ? "SOC is %s: must fall below %s" : "SOC is %s: must rise to %s",
+        snprintf(ret_text, size,
+                 relay == RELAY_CHARGE ? "SOC is %s: must fall below %s" : "SOC is %s: must rise to %s",
                  w.value, w.limit);
 }
 
@@ -424,16 +416,19 @@ void hold_text(const struct hold *hold, enum relay_id relay, char *ret_text, siz
                 snprintf(ret_text, size, "settling after the messages came back: %llu s left", seconds);
                 return;
         case HOLD_CYCLING:
-                snprintf(ret_text, size, "closed %d times within an hour: %llu s left, or `smartbmsctl release %s`",
+                snprintf(ret_text, size,
+                         "closed %d times within an hour: %llu s left, or `smartbmsctl release %s`",
                          RELAY_CLOSINGS_PER_HOUR, seconds, relay_name(relay));
                 return;
         case HOLD_RELEASE:
-                snprintf(ret_text, size, "cycling in a second hour within a day: needs `smartbmsctl release %s`",
+                snprintf(ret_text, size,
+                         "cycling in a second hour within a day: needs `smartbmsctl release %s`",
                          relay_name(relay));
                 return;
         case HOLD_VMIN_TRIPS:
                 snprintf(ret_text, size,
-                         "%d V-min trips without charge: needs 1 %% of the capacity, or `smartbmsctl release %s`",
+                         "%d V-min trips without charge: needs 1 %% of the capacity, or `smartbmsctl release "
+                         "%s`",
                          RELAY_VMIN_TRIPS, relay_name(relay));
                 return;
         case HOLD_CONFIRM:
@@ -443,7 +438,8 @@ void hold_text(const struct hold *hold, enum relay_id relay, char *ret_text, siz
                 snprintf(ret_text, size, "the OUT board forbids %s", permission(relay));
                 return;
         case HOLD_SETTINGS:
-                snprintf(ret_text, size, "the stored settings were lost: needs `smartbmsctl settings confirm`");
+                snprintf(ret_text, size,
+                         "the stored settings were lost: needs `smartbmsctl settings confirm`");
                 return;
         case _HOLD_MAX:
                 break;
