@@ -18,6 +18,7 @@
 #include "options.h"
 #include "port.h"
 
+#define EXIT_USAGE 2
 #define STEPS_AT_ONCE 64            /* with --speed max, between looks at the control line */
 #define PATIENCE_USEC 1000          /* with --speed max, while nobody reads */
 #define LAG_USEC (2 * USEC_PER_SEC) /* further behind than this (suspended): time is not caught up with */
@@ -204,10 +205,6 @@ static int run(struct manager *m) {
         (void)sigprocmask(SIG_BLOCK, &signals, NULL);
         (void)signal(SIGPIPE, SIG_IGN);
 
-        simulation_init(&m->simulation, &m->options.simulation);
-        r = add_faults(m);
-        if (r < 0)
-                return r;
         r = sd_event_new(&m->event);
         if (r < 0)
                 return fail("event loop", r);
@@ -222,9 +219,13 @@ int main(int argc, char **argv) {
         if (!m)
                 return EXIT_FAILURE;
         r = options_parse(argc, argv, &m->options);
+        if (r == 0) {
+                simulation_init(&m->simulation, &m->options.simulation);
+                r = add_faults(m);
+        }
         if (r != 0) {
                 free(m);
-                return r < 0 ? 2 : EXIT_SUCCESS;
+                return r < 0 ? EXIT_USAGE : EXIT_SUCCESS;
         }
         r = run(m);
         (void)sd_event_source_disable_unref(m->timer);

@@ -186,6 +186,7 @@ static int parse_cell(struct options *o, const char *text) {
         static const char expected[] = "K,KEY=VALUE[,...] with capacity, soc, resistance or temperature";
         char copy[128], *state = NULL, *word;
         struct cell_config *own;
+        int given = 0;
         double k;
 
         if (strlen(text) >= sizeof(copy))
@@ -217,8 +218,9 @@ static int parse_cell(struct options *o, const char *text) {
                 }
                 if (!found)
                         return complain("cell", text, expected);
+                given++;
         }
-        return 0;
+        return given > 0 ? 0 : complain("cell", text, expected);
 }
 
 static int parse_start_time(struct options *o, const char *text) {

@@ -297,6 +297,16 @@ int simulation_config_check(const struct simulation_config *c, char *ret_error, 
                                c->cells);
                 return -EINVAL;
         }
+        for (int i = c->cells + 1; i <= CELLS_MAX; i++) {
+                const struct cell_config *own = &c->own[i];
+
+                if (isnan(own->capacity_ah) && isnan(own->soc) && isnan(own->resistance) &&
+                    isnan(own->temperature_c))
+                        continue;
+                (void)snprintf(ret_error, size, "cell %d has values of its own, but there are %d cells", i,
+                               c->cells);
+                return -EINVAL;
+        }
         if (chain_bypass_switches(c->v_bypass_mv) < 0) {
                 (void)snprintf(ret_error, size, "V-bypass is one of 3.4 3.5 3.6 3.7 4.0 4.1 4.2 4.3 V");
                 return -EINVAL;

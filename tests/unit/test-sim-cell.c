@@ -18,7 +18,8 @@ static void assert_near(double value, double expected, double epsilon) {
 }
 
 static struct cell plain(double soc) {
-        return (struct cell){.capacity_ah = 100, .resistance = 1, .soc = soc, .ambient_c = 20, .temperature_c = 20};
+        return (struct cell){
+                .capacity_ah = 100, .resistance = 1, .soc = soc, .ambient_c = 20, .temperature_c = 20};
 }
 
 /* The curve published with SimSES (TUM), its points and what lies half way between two of them. */
@@ -26,12 +27,11 @@ static void test_open_circuit_curve(void **state) {
         static const struct {
                 double soc, volts;
         } rows[] = {
-                {0, 2.286},  {2, 2.895},  {5, 3.065},  {10, 3.197}, {20, 3.234}, {30, 3.270},  {40, 3.292},
-                {50, 3.300}, {60, 3.304}, {70, 3.311}, {80, 3.335}, {90, 3.343}, {95, 3.345},  {98, 3.349},
-                {99, 3.362}, {100, 3.531}, {102, 4.200},
-                {1, 2.5905},   /* (2.286 + 2.895) / 2 */
-                {75, 3.323},   /* (3.311 + 3.335) / 2 */
-                {101, 3.8655}, /* (3.531 + 4.200) / 2 */
+                {0, 2.286},    {2, 2.895},   {5, 3.065},   {10, 3.197}, {20, 3.234}, {30, 3.270}, {40, 3.292},
+                {50, 3.300},   {60, 3.304},  {70, 3.311},  {80, 3.335}, {90, 3.343}, {95, 3.345}, {98, 3.349},
+                {99, 3.362},   {100, 3.531}, {102, 4.200}, {1, 2.5905}, /* (2.286 + 2.895) / 2 */
+                {75, 3.323},                                            /* (3.311 + 3.335) / 2 */
+                {101, 3.8655},                                          /* (3.531 + 4.200) / 2 */
                 {150, 4.200},
         };
 
@@ -64,7 +64,8 @@ static void test_resistance(void **state) {
         }
 }
 
-/* 50 A at 50 %: 3.300 V + 50 A * 44.8 mohm * 0.03 = 3.3672 V; out of it 3.300 - 50 * 47.8 mohm * 0.03 = 3.2283 V. */
+/* 50 A at 50 %: 3.300 V + 50 A * 44.8 mohm * 0.03 = 3.3672 V; out of it 3.300 - 50 * 47.8 mohm * 0.03
+ * = 3.2283 V. */
 static void test_terminal_voltage(void **state) {
         struct cell c = plain(50);
 
@@ -158,21 +159,24 @@ static void test_sensor_types(void **state) {
         static const struct {
                 int rating_a, resolution_ma, blind_spot_ma;
         } rows[] = {
-                {25, 125, 250},   {50, 250, 500},   {100, 500, 1000},   {250, 1250, 2500},
+                {25, 125, 250},    {50, 250, 500},    {100, 500, 1000},    {250, 1250, 2500},
                 {400, 2000, 4000}, {500, 2500, 5000}, {1000, 5000, 10000}, {2000, 10000, 20000},
         };
 
         (void)state;
         for (int type = 0; type < (int)ELEMENTSOF(rows); type++) {
-                double step_a = rows[type].resolution_ma / 1000.0, blind_a = rows[type].blind_spot_ma / 1000.0;
+                double step_a = rows[type].resolution_ma / 1000.0,
+                       blind_a = rows[type].blind_spot_ma / 1000.0;
                 bool saturated;
 
                 assert_int_equal(sensor_type_from_rating(rows[type].rating_a), type);
-                assert_int_equal(sensor_reading(type, false, step_a, &saturated).ma, rows[type].resolution_ma);
+                assert_int_equal(sensor_reading(type, false, step_a, &saturated).ma,
+                                 rows[type].resolution_ma);
                 assert_int_equal(sensor_reading(type, false, step_a * 0.49, &saturated).ma, 0);
                 assert_int_equal(sensor_reading(type, false, step_a * -0.51, &saturated).ma,
                                  -rows[type].resolution_ma);
-                assert_int_equal(sensor_reading(type, false, blind_a, &saturated).ma, rows[type].blind_spot_ma);
+                assert_int_equal(sensor_reading(type, false, blind_a, &saturated).ma,
+                                 rows[type].blind_spot_ma);
                 assert_int_equal(sensor_reading(type, true, blind_a, &saturated).ma, 0);
                 assert_int_equal(sensor_reading(type, true, -blind_a, &saturated).ma, 0);
                 assert_int_equal(sensor_reading(type, true, blind_a + step_a, &saturated).ma,
@@ -207,10 +211,14 @@ static void test_day(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_open_circuit_curve), cmocka_unit_test(test_resistance),
-                cmocka_unit_test(test_terminal_voltage),   cmocka_unit_test(test_charge_is_counted),
-                cmocka_unit_test(test_bypass_hysteresis),  cmocka_unit_test(test_bypass_heat_limit),
-                cmocka_unit_test(test_bypass_warms),       cmocka_unit_test(test_sensor_types),
+                cmocka_unit_test(test_open_circuit_curve),
+                cmocka_unit_test(test_resistance),
+                cmocka_unit_test(test_terminal_voltage),
+                cmocka_unit_test(test_charge_is_counted),
+                cmocka_unit_test(test_bypass_hysteresis),
+                cmocka_unit_test(test_bypass_heat_limit),
+                cmocka_unit_test(test_bypass_warms),
+                cmocka_unit_test(test_sensor_types),
                 cmocka_unit_test(test_day),
         };
 

@@ -164,15 +164,15 @@ static void test_pairs(void **state) {
         assert_int_equal(values[135], 0);
 }
 
-/* R10, R11: 2.5 cycles after its last frame start the board behind the break speaks up, then every 1.5 cycles. The
- * count tells the place: N - count is the board before it. */
+/* R10, R11: 2.5 cycles after its last frame start the board behind the break speaks up, then every 1.5
+ * cycles. The count tells the place: N - count is the board before it. */
 static void test_cut(void **state) {
         static const struct {
                 int cells, cut;
                 bool dead; /* the board, not the link */
         } rows[] = {
-                {5, 1, false}, {5, 3, false}, {5, 4, false}, {2, 1, false}, {255, 254, false}, {255, 1, false},
-                {5, 3, true},  {5, 2, true},  {16, 15, true},
+                {5, 1, false},   {5, 3, false}, {5, 4, false}, {2, 1, false},  {255, 254, false},
+                {255, 1, false}, {5, 3, true},  {5, 2, true},  {16, 15, true},
         };
 
         (void)state;
@@ -229,8 +229,8 @@ static void test_mended(void **state) {
         assert_int_equal(b.out.extended.highest_voltage_cell, 5);
 }
 
-/* R9: 3.0 cycles after the last return the IN board gives its own frame each cycle, count 0. At the last board's
- * output all is well, but for the flag in pair 135. */
+/* R9: 3.0 cycles after the last return the IN board gives its own frame each cycle, count 0. At the last
+ * board's output all is well, but for the flag in pair 135. */
 static void test_return_lost(void **state) {
         bool flagged = false;
         struct bench b;

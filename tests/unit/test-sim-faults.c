@@ -69,15 +69,40 @@ static void test_refused(void **state) {
                 const char *spec;
                 int error;
         } rows[] = {
-                {"", -EINVAL}, {"fire", -EINVAL}, {"cut", -EINVAL}, {"cut=", -EINVAL}, {"cut=0", -ERANGE},
-                {"cut=256", -ERANGE}, {"cut=all", -EINVAL}, {"cut=2.5", -EINVAL}, {"cut=2,3", -EINVAL},
-                {"cut=2x", -EINVAL}, {"cut=nan", -EINVAL}, {"silence=1", -EINVAL}, {"hot=1,2,3", -EINVAL},
-                {"hot=1,2,3,4", -EINVAL}, {"hot=-1", -ERANGE}, {"hot=1,121", -ERANGE}, {"voltage=1", -EINVAL},
-                {"voltage=1,6.01", -ERANGE}, {"truncate=58", -ERANGE}, {"truncate=0", -ERANGE},
-                {"count=1", -ERANGE}, {"count=256", -ERANGE}, {"mode=1", -EINVAL}, {"mode=fast", -EINVAL},
-                {"v-bypass=3.55", -EINVAL}, {"v-bypass=3.3", -ERANGE}, {"period=0.7", -EINVAL},
-                {"sensor-lost", -EINVAL}, {"sensor-lost=3", -ERANGE}, {"noise=901", -ERANGE},
-                {"silence@", -EINVAL}, {"silence@-1", -EINVAL}, {"silence+0", -EINVAL}, {"silence+x", -EINVAL},
+                {"", -EINVAL},
+                {"fire", -EINVAL},
+                {"cut", -EINVAL},
+                {"cut=", -EINVAL},
+                {"cut=0", -ERANGE},
+                {"cut=256", -ERANGE},
+                {"cut=all", -EINVAL},
+                {"cut=2.5", -EINVAL},
+                {"cut=2,3", -EINVAL},
+                {"cut=2x", -EINVAL},
+                {"cut=nan", -EINVAL},
+                {"silence=1", -EINVAL},
+                {"hot=1,2,3", -EINVAL},
+                {"hot=1,2,3,4", -EINVAL},
+                {"hot=-1", -ERANGE},
+                {"hot=1,121", -ERANGE},
+                {"voltage=1", -EINVAL},
+                {"voltage=1,6.01", -ERANGE},
+                {"truncate=58", -ERANGE},
+                {"truncate=0", -ERANGE},
+                {"count=1", -ERANGE},
+                {"count=256", -ERANGE},
+                {"mode=1", -EINVAL},
+                {"mode=fast", -EINVAL},
+                {"v-bypass=3.55", -EINVAL},
+                {"v-bypass=3.3", -ERANGE},
+                {"period=0.7", -EINVAL},
+                {"sensor-lost", -EINVAL},
+                {"sensor-lost=3", -ERANGE},
+                {"noise=901", -ERANGE},
+                {"silence@", -EINVAL},
+                {"silence@-1", -EINVAL},
+                {"silence+0", -EINVAL},
+                {"silence+x", -EINVAL},
         };
         char much[300];
 
@@ -219,14 +244,10 @@ static void test_bad_checksums(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_accepted),
-                cmocka_unit_test(test_refused),
-                cmocka_unit_test(test_begin_and_end),
-                cmocka_unit_test(test_by_cell_and_newest),
-                cmocka_unit_test(test_clear),
-                cmocka_unit_test(test_names),
-                cmocka_unit_test(test_wire),
-                cmocka_unit_test(test_bad_checksums),
+                cmocka_unit_test(test_accepted),      cmocka_unit_test(test_refused),
+                cmocka_unit_test(test_begin_and_end), cmocka_unit_test(test_by_cell_and_newest),
+                cmocka_unit_test(test_clear),         cmocka_unit_test(test_names),
+                cmocka_unit_test(test_wire),          cmocka_unit_test(test_bad_checksums),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,7 +23,8 @@ struct bench {
         struct frame frame;
 };
 
-/* 4 cells of 100 Ah, all alike, no noise, 10 A in, 4 A out, V-bypass 3.5 V; the test changes config, then starts. */
+/* 4 cells of 100 Ah, all alike, no noise, 10 A in, 4 A out, V-bypass 3.5 V; the test changes config, then
+ * starts. */
 static struct bench *new_bench(void) {
         struct bench *b = calloc(1, sizeof(*b));
 
@@ -107,7 +108,10 @@ static void test_relays(void **state) {
         static const struct {
                 bool charge, load;
                 int32_t in_ma, out_ma;
-        } rows[] = {{false, false, 0, 0}, {true, false, 10000, 0}, {false, true, 0, 4000}, {true, true, 10000, 4000}};
+        } rows[] = {{false, false, 0, 0},
+                    {true, false, 10000, 0},
+                    {false, true, 0, 4000},
+                    {true, true, 10000, 4000}};
         struct bench *b = new_bench();
         double soc;
 
@@ -137,8 +141,8 @@ static void test_relays(void **state) {
         free(b);
 }
 
-/* What the gateway's own acceptance makes of a healthy stream, noise of measurement included: every frame is taken and
- * no byte skipped, for the pack sizes that are in the manual's table and those that are not. */
+/* What the gateway's own acceptance makes of a healthy stream, noise of measurement included: every frame is
+ * taken and no byte skipped, for the pack sizes that are in the manual's table and those that are not. */
 static void test_stream_is_accepted(void **state) {
         static const struct {
                 int cells, configured;
@@ -413,7 +417,8 @@ static void test_switches_turned(void **state) {
         free(b);
 }
 
-/* A charger at 0.5 A (with the blind spot off) cannot lift cells that bleed 1 A, so a high one waits for the others. */
+/* A charger at 0.5 A (with the blind spot off) cannot lift cells that bleed 1 A, so a high one waits for the
+ * others. */
 static void test_balancing(void **state) {
         struct bench *b = new_bench();
         double before, after;
@@ -442,7 +447,8 @@ static void test_own_cells(void **state) {
 
         (void)state;
         b->config.spread_percent = 10;
-        b->config.own[3] = (struct cell_config){.capacity_ah = 50, .soc = 20, .resistance = 2, .temperature_c = 31};
+        b->config.own[3] =
+                (struct cell_config){.capacity_ah = 50, .soc = 20, .resistance = 2, .temperature_c = 31};
         start(b);
         assert_true(b->simulation.cells[3].capacity_ah == 50 && b->simulation.cells[3].soc == 20);
         assert_true(b->simulation.cells[3].resistance == 2 && b->simulation.cells[3].temperature_c == 31);
@@ -532,7 +538,8 @@ static void test_out_board_loses_the_chain(void **state) {
 
 static void test_commands(void **state) {
         static const char *const bad[] = {
-                "fire", "charge", "charge x", "charge -1", "load", "soc", "soc 103", "soc 50 5", "soc 50 1 1", "cut=5",
+                "fire",        "charge",     "charge x",           "charge -1",   "load",
+                "soc",         "soc 103",    "soc 50 5",           "soc 50 1 1",  "cut=5",
                 "voltage=5,3", "clear fire", "one two three four", "silence now",
         };
         struct bench *b = new_bench();
