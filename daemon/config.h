@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The YAML config file (smartbms.yaml(5)): hardware and first defaults of the settings. Read once at start. */
+/* The YAML config file (smartbms.yaml(5)): hardware and first defaults of the settings. Read once at start.
+ */
 
 #include "bms.h"
 
@@ -28,10 +29,10 @@ struct config_relay {
 struct config {
         struct bms_config bms; /* settings included: first defaults */
 
-        char port_path[256];   /* "" = by USB identity */
+        char port_path[256]; /* "" = by USB identity */
         bool port_usb;
         uint16_t usb_vendor, usb_product;
-        char usb_serial[64];   /* "" = any */
+        char usb_serial[64]; /* "" = any */
 
         enum relay_driver relay_driver;
         struct config_relay relays[_RELAY_MAX];
@@ -42,10 +43,11 @@ struct config {
 
 void config_init(struct config *c); /* defaults: gateway, sheet, tap in, log-only relays, no port */
 
-/* Reads and checks path whole. On error returns -Exxx and *ret_error (freed by the caller) gets one or more lines
- * "path:line:column: what is wrong; what was expected"; *ret_config is untouched. All problems of a file are reported, not only
- * the first. */
+/* Reads and checks path whole. On error returns -Exxx and *ret_error (freed by the caller) gets one or more
+ * lines "path:line:column: what is wrong; what was expected"; *ret_config is untouched. All problems of a
+ * file are reported, not only the first. */
 int config_load(const char *path, struct config *ret_config, char **ret_error);
 
 /* Same, from memory (tests, fuzzing); name stands for the path in messages. */
-int config_parse(const char *name, const char *text, size_t size, struct config *ret_config, char **ret_error);
+int config_parse(const char *name, const char *text, size_t size, struct config *ret_config,
+                 char **ret_error);

@@ -46,8 +46,8 @@ static int request(struct gpiod_line *line, enum gpio_direction direction, bool 
         return r < 0 ? -errno : 0;
 }
 
-int gpio_chip_request(const char *path, unsigned offset, enum gpio_direction direction, bool active_low, struct gpio_line **ret,
-                      char *ret_consumer, size_t size) {
+int gpio_chip_request(const char *path, unsigned offset, enum gpio_direction direction, bool active_low,
+                      struct gpio_line **ret, char *ret_consumer, size_t size) {
         struct gpio_line *l = calloc(1, sizeof(*l));
         int r;
 
@@ -58,7 +58,7 @@ int gpio_chip_request(const char *path, unsigned offset, enum gpio_direction dir
         r = l->line ? request(l->line, direction, active_low) : -errno;
         if (r < 0) {
                 const char *consumer = l->line ? gpiod_line_consumer(l->line) : NULL;
-                (void) snprintf(ret_consumer, size, "%s", consumer ? consumer : "");
+                (void)snprintf(ret_consumer, size, "%s", consumer ? consumer : "");
                 gpio_line_free(l);
                 return r;
         }

@@ -39,7 +39,7 @@ int gpio_chip_match(const char *path, const struct config_line *config, unsigned
         else {
                 r = gpiod_chip_get_line_offset_from_name(chip, config->name);
                 if (r >= 0) {
-                        *ret_offset = (unsigned) r;
+                        *ret_offset = (unsigned)r;
                         r = 1;
                 } else
                         r = errno == ENOENT ? 0 : -errno;
@@ -48,12 +48,13 @@ int gpio_chip_match(const char *path, const struct config_line *config, unsigned
         return r;
 }
 
-static int configure(struct gpiod_line_config *line_config, struct gpiod_line_settings *settings, unsigned offset,
-                     enum gpio_direction direction, bool active_low) {
+static int configure(struct gpiod_line_config *line_config, struct gpiod_line_settings *settings,
+                     unsigned offset, enum gpio_direction direction, bool active_low) {
         bool output = direction == GPIO_OUTPUT;
 
         gpiod_line_settings_set_active_low(settings, active_low);
-        if (gpiod_line_settings_set_direction(settings, output ? GPIOD_LINE_DIRECTION_OUTPUT : GPIOD_LINE_DIRECTION_INPUT) < 0 ||
+        if (gpiod_line_settings_set_direction(settings, output ? GPIOD_LINE_DIRECTION_OUTPUT
+                                                               : GPIOD_LINE_DIRECTION_INPUT) < 0 ||
             (output && gpiod_line_settings_set_output_value(settings, GPIOD_LINE_VALUE_INACTIVE) < 0) ||
             gpiod_line_config_add_line_settings(line_config, &offset, 1, settings) < 0)
                 return -errno;
@@ -89,13 +90,13 @@ static void consumer_of(struct gpiod_chip *chip, unsigned offset, char *ret, siz
         struct gpiod_line_info *info = gpiod_chip_get_line_info(chip, offset);
         const char *consumer = info ? gpiod_line_info_get_consumer(info) : NULL;
 
-        (void) snprintf(ret, size, "%s", consumer ? consumer : "");
+        (void)snprintf(ret, size, "%s", consumer ? consumer : "");
         if (info)
                 gpiod_line_info_free(info);
 }
 
-int gpio_chip_request(const char *path, unsigned offset, enum gpio_direction direction, bool active_low, struct gpio_line **ret,
-                      char *ret_consumer, size_t size) {
+int gpio_chip_request(const char *path, unsigned offset, enum gpio_direction direction, bool active_low,
+                      struct gpio_line **ret, char *ret_consumer, size_t size) {
         struct gpio_line *l = calloc(1, sizeof(*l));
         struct gpiod_chip *chip = NULL;
         int r = -ENOMEM;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* One GPIO line, over libgpiod 1.6 (gpio-v1.c) or 2.x (gpio-v2.c): meson builds the one that fits. Values are logical: active low is
- * settled here. Knows nothing of relays. */
+/* One GPIO line, over libgpiod 1.6 (gpio-v1.c) or 2.x (gpio-v2.c): meson builds the one that fits. Values are
+ * logical: active low is settled here. Knows nothing of relays. */
 
 #include "config.h"
 
@@ -10,9 +10,11 @@ struct gpio_line;
 
 enum gpio_direction { GPIO_INPUT, GPIO_OUTPUT };
 
-/* Finds the line over all chips and takes it; an output starts inactive. 0 or -Exxx with a reason that names the line: -EBUSY names the
- * consumer, -ENODEV / -ENOENT: chip or line not there (now), -ENOTUNIQ: more than one fits. */
-int gpio_line_open(const struct config_line *config, enum gpio_direction direction, struct gpio_line **ret, char *ret_why, size_t size);
+/* Finds the line over all chips and takes it; an output starts inactive. 0 or -Exxx with a reason that names
+ * the line: -EBUSY names the consumer, -ENODEV / -ENOENT: chip or line not there (now), -ENOTUNIQ: more than
+ * one fits. */
+int gpio_line_open(const struct config_line *config, enum gpio_direction direction, struct gpio_line **ret,
+                   char *ret_why, size_t size);
 
 /* Gives it back to the kernel. What level it keeps then depends on the kernel: set it before. */
 struct gpio_line *gpio_line_free(struct gpio_line *l);
@@ -26,5 +28,5 @@ int gpio_line_get(struct gpio_line *l);              /* 0, 1 or -Exxx; of an out
 int gpio_chip_match(const char *path, const struct config_line *config, unsigned *ret_offset);
 
 /* Takes it. -EBUSY: ret_consumer says who has it ("" = does not say). */
-int gpio_chip_request(const char *path, unsigned offset, enum gpio_direction direction, bool active_low, struct gpio_line **ret,
-                      char *ret_consumer, size_t size);
+int gpio_chip_request(const char *path, unsigned offset, enum gpio_direction direction, bool active_low,
+                      struct gpio_line **ret, char *ret_consumer, size_t size);

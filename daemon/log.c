@@ -28,14 +28,16 @@ static struct {
         uint64_t told;    /* of these, already logged */
 } log_state = {.sink = SINK_FD, .fd = STDERR_FILENO, .max_level = LOG_INFO};
 
-static const struct sockaddr_un journal_address = {.sun_family = AF_UNIX, .sun_path = "/run/systemd/journal/socket"};
+static const struct sockaddr_un journal_address = {.sun_family = AF_UNIX,
+                                                   .sun_path = "/run/systemd/journal/socket"};
 
 /* True if stderr is the stream systemd connected to the journal (systemd.exec(5), $JOURNAL_STREAM). */
 static bool stderr_is_journal(const struct stat *st) {
         const char *stream = getenv("JOURNAL_STREAM");
         unsigned long long device, inode;
 
-        return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && device == st->st_dev && inode == st->st_ino;
+        return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && device == st->st_dev &&
+               inode == st->st_ino;
 }
 
 void log_open(void) {
@@ -57,8 +59,9 @@ void log_open(void) {
                 log_state.sink = SINK_STREAM_SOCKET;
                 return;
         }
-        /* A description of our own for terminals and pipes: setting O_NONBLOCK on the inherited one would set it for the shell and
-         * everyone else too. (Files are left alone: a second description has its own position.) */
+        /* A description of our own for terminals and pipes: setting O_NONBLOCK on the inherited one would set
+         * it for the shell and everyone else too. (Files are left alone: a second description has its own
+         * position.) */
         if (S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode)) {
                 fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
                 if (fd >= 0)
@@ -80,9 +83,9 @@ static bool write_journal(int level, const char *text) {
                          program_invocation_short_name, text);
 
         /* Addressed each time: outlives a restart of journald. */
-        return n > 0 && (size_t) n < sizeof(record) &&
-               sendto(log_state.fd, record, (size_t) n, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *) &journal_address,
-                      sizeof(journal_address)) == n;
+        return n > 0 && (size_t)n < sizeof(record) &&
+               sendto(log_state.fd, record, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL,
+                      (const struct sockaddr *)&journal_address, sizeof(journal_address)) == n;
 }
 
 static const char *level_word(int level) {
@@ -93,15 +96,16 @@ static bool write_fd(int level, const char *text) {
         char record[LOG_RECORD_MAX];
         struct pollfd p = {.fd = log_state.fd, .events = POLLOUT};
         ssize_t written;
-        int n = snprintf(record, sizeof(record), "%s%.64s: %s%s\n", log_state.cut ? "\n" : "", program_invocation_short_name,
-                         level_word(level), text);
+        int n = snprintf(record, sizeof(record), "%s%.64s: %s%s\n", log_state.cut ? "\n" : "",
+                         program_invocation_short_name, level_word(level), text);
 
-        if (n <= 0 || (size_t) n >= sizeof(record))
+        if (n <= 0 || (size_t)n >= sizeof(record))
                 return false;
         if (log_state.sink == SINK_STREAM_SOCKET)
-                written = send(log_state.fd, record, (size_t) n, MSG_DONTWAIT | MSG_NOSIGNAL);
-        else if (poll(&p, 1, 0) == 1 && (p.revents & POLLOUT)) /* for a description we could not make non-blocking */
-                written = write(log_state.fd, record, (size_t) n);
+                written = send(log_state.fd, record, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+        else if (poll(&p, 1, 0) == 1 &&
+                 (p.revents & POLLOUT)) /* for a description we could not make non-blocking */
+                written = write(log_state.fd, record, (size_t)n);
         else
                 return false;
         if (written > 0)
@@ -117,7 +121,8 @@ static void log_line(int level, const char *text) {
         if (log_state.dropped > log_state.told) {
                 char note[96];
                 uint64_t missing = log_state.dropped - log_state.told;
-                (void) snprintf(note, sizeof(note), "%llu log messages could not be written and are lost", (unsigned long long) missing);
+                (void)snprintf(note, sizeof(note), "%llu log messages could not be written and are lost",
+                               (unsigned long long)missing);
                 if (!write_line(LOG_WARNING, note)) {
                         log_state.dropped++;
                         return;
@@ -136,7 +141,7 @@ void log_full(int level, const char *format, ...) {
         if (level > log_state.max_level)
                 return;
         va_start(ap, format);
-        (void) vsnprintf(text, sizeof(text), format, ap); /* cut is fine */
+        (void)vsnprintf(text, sizeof(text), format, ap); /* cut is fine */
         va_end(ap);
 
         /* A line each: neither the journal's simple form nor a terminal takes a newline inside a message. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Logging that never blocks the decision loop: to the journal's socket when systemd runs us, else to stderr; both non-blocking, bounded;
- * what cannot be written at once is dropped and counted, and the count is logged when writing works again. */
+/* Logging that never blocks the decision loop: to the journal's socket when systemd runs us, else to stderr;
+ * both non-blocking, bounded; what cannot be written at once is dropped and counted, and the count is logged
+ * when writing works again. */
 
 #include <stdarg.h>
 #include <stdint.h>

@@ -20,7 +20,9 @@
 
 #define BACKOFF_MIN_USEC (200 * USEC_PER_MSEC)
 #define BACKOFF_MAX_USEC (2 * USEC_PER_SEC)
-#define BACKLOG_MAX (2 * FRAME_SIZE) /* more still unsent: the line is stopped, and what we add would be old when it goes out */
+#define BACKLOG_MAX                                                                                          \
+        (2 * FRAME_SIZE) /* more still unsent: the line is stopped, and what we add would be old when it     \
+                            goes out */
 #define WHY_MAX 256U
 
 struct output_port {
@@ -31,9 +33,9 @@ struct output_port {
         char link[256];       /* pty: the link to it */
         char input_path[256]; /* for the check that it is not the input's */
 
-        struct tty tty;   /* serial port */
-        int master;       /* pty, or -1 */
-        char slave[64];   /* pty: what the link points to */
+        struct tty tty; /* serial port */
+        int master;     /* pty, or -1 */
+        char slave[64]; /* pty: what the link points to */
         sd_event_source *io, *retry;
         usec_t backoff;
         uint8_t rest[FRAME_SIZE]; /* of a frame that was begun: is finished before another starts */
@@ -46,8 +48,8 @@ struct output_port {
 static usec_t boottime_now(void) {
         struct timespec t;
 
-        (void) clock_gettime(CLOCK_BOOTTIME, &t); /* cannot fail for a clock that exists since Linux 2.6.39 */
-        return (usec_t) t.tv_sec * USEC_PER_SEC + (usec_t) t.tv_nsec / 1000;
+        (void)clock_gettime(CLOCK_BOOTTIME, &t); /* cannot fail for a clock that exists since Linux 2.6.39 */
+        return (usec_t)t.tv_sec * USEC_PER_SEC + (usec_t)t.tv_nsec / 1000;
 }
 
 static const char *wanted_name(const struct output_port *o) {
@@ -59,8 +61,8 @@ static void tell(struct output_port *o, const char *why) {
 
         if (strcmp(o->why, why) == 0)
                 return;
-        (void) snprintf(o->why, sizeof(o->why), "%s", why);
-        (void) snprintf(text, sizeof(text), "%s%s%s", why[0] ? wanted_name(o) : "", why[0] ? ": " : "", why);
+        (void)snprintf(o->why, sizeof(o->why), "%s", why);
+        (void)snprintf(text, sizeof(text), "%s%s%s", why[0] ? wanted_name(o) : "", why[0] ? ": " : "", why);
         if (why[0])
                 log_warning("output: %s; trying again", text);
         o->fault(o->userdata, boottime_now(), text);
@@ -90,9 +92,10 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userda
         uint8_t ignored[256];
         ssize_t n;
 
-        (void) source;
+        (void)source;
         n = read(fd, ignored, sizeof(ignored)); /* what readers may send back means nothing */
-        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR) || (n < 0 && (revents & (EPOLLHUP | EPOLLERR))))
+        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR) ||
+            (n < 0 && (revents & (EPOLLHUP | EPOLLERR))))
                 port_failed(userdata, "disconnected");
         return 0;
 }
@@ -102,8 +105,9 @@ static int open_serial(struct output_port *o, char *ret_why, size_t size) {
         int r;
 
         /* The config refuses equal paths; links to one device only show here. */
-        if (o->input_path[0] && realpath(o->path, own) && realpath(o->input_path, input) && strcmp(own, input) == 0) {
-                (void) snprintf(ret_why, size, "is the input port");
+        if (o->input_path[0] && realpath(o->path, own) && realpath(o->input_path, input) &&
+            strcmp(own, input) == 0) {
+                (void)snprintf(ret_why, size, "is the input port");
                 return -EBUSY;
         }
         r = tty_open(o->path, true, &o->tty, ret_why, size);
@@ -112,12 +116,13 @@ static int open_serial(struct output_port *o, char *ret_why, size_t size) {
         r = sd_event_add_io(o->event, &o->io, o->tty.fd, EPOLLIN, on_io, o);
         if (r < 0) {
                 tty_close(&o->tty);
-                (void) snprintf(ret_why, size, "%s", strerror(-r));
+                (void)snprintf(ret_why, size, "%s", strerror(-r));
         }
         return r;
 }
 
-/* A pty whose reading side is raw at once, and then closed: with no reader it reports HUP, and nothing piles up for the next one. */
+/* A pty whose reading side is raw at once, and then closed: with no reader it reports HUP, and nothing piles
+ * up for the next one. */
 static int make_pty(char *ret_slave, size_t size, int *ret_master) {
         struct termios t;
         int master, slave, r = 0;
@@ -139,31 +144,32 @@ static int make_pty(char *ret_slave, size_t size, int *ret_master) {
                                 r = -errno;
                 }
                 if (slave >= 0)
-                        (void) close(slave);
+                        (void)close(slave);
         }
         if (r < 0) {
-                (void) close(master);
+                (void)close(master);
                 return r;
         }
         *ret_master = master;
         return 0;
 }
 
-/* Puts the link in place in one step; a link of an earlier run is replaced, anything else is not ours to remove. */
+/* Puts the link in place in one step; a link of an earlier run is replaced, anything else is not ours to
+ * remove. */
 static int make_link(const char *target, const char *path) {
-        char temporary[sizeof(((struct output_port *) NULL)->link) + 32];
+        char temporary[sizeof(((struct output_port *)NULL)->link) + 32];
         struct stat st;
         int r;
 
         if (lstat(path, &st) == 0 && !S_ISLNK(st.st_mode))
                 return -EEXIST;
-        (void) snprintf(temporary, sizeof(temporary), "%s.%ld.new", path, (long) getpid());
-        (void) unlink(temporary); /* of a run that had our number */
+        (void)snprintf(temporary, sizeof(temporary), "%s.%ld.new", path, (long)getpid());
+        (void)unlink(temporary); /* of a run that had our number */
         if (symlink(target, temporary) < 0)
                 return -errno;
         if (rename(temporary, path) < 0) {
                 r = -errno;
-                (void) unlink(temporary);
+                (void)unlink(temporary);
                 return r;
         }
         return 0;
@@ -177,7 +183,7 @@ static int open_pty(struct output_port *o, char *ret_why, size_t size) {
         if (r == 0)
                 r = make_link(o->slave, o->link);
         if (r < 0)
-                (void) snprintf(ret_why, size, "%s", r == -EEXIST ? "is there and is no link" : strerror(-r));
+                (void)snprintf(ret_why, size, "%s", r == -EEXIST ? "is there and is no link" : strerror(-r));
         return r;
 }
 
@@ -196,13 +202,14 @@ static void try_open(struct output_port *o) {
 }
 
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata) {
-        (void) source;
-        (void) usec;
+        (void)source;
+        (void)usec;
         try_open(userdata);
         return 0;
 }
 
-int output_port_new(sd_event *event, const struct config *config, output_port_fault_t fault, void *userdata, struct output_port **ret) {
+int output_port_new(sd_event *event, const struct config *config, output_port_fault_t fault, void *userdata,
+                    struct output_port **ret) {
         struct output_port *o;
         int r;
 
@@ -216,7 +223,7 @@ int output_port_new(sd_event *event, const struct config *config, output_port_fa
         o->event = sd_event_ref(event);
         o->fault = fault;
         o->userdata = userdata;
-        o->tty = (struct tty) TTY_CLOSED;
+        o->tty = (struct tty)TTY_CLOSED;
         o->master = -1;
         o->backoff = BACKOFF_MIN_USEC;
         memcpy(o->path, config->output_port, sizeof(o->path));
@@ -241,7 +248,7 @@ static void remove_link(const struct output_port *o) {
                 return;
         target[n] = '\0';
         if (strcmp(target, o->slave) == 0) /* else it is another's by now */
-                (void) unlink(o->link);
+                (void)unlink(o->link);
 }
 
 struct output_port *output_port_free(struct output_port *o) {
@@ -252,7 +259,7 @@ struct output_port *output_port_free(struct output_port *o) {
         tty_close(&o->tty);
         if (o->master >= 0) {
                 remove_link(o);
-                (void) close(o->master);
+                (void)close(o->master);
         }
         sd_event_unref(o->event);
         free(o);
@@ -272,8 +279,8 @@ static void note_dropped(struct output_port *o, bool dropped) {
         if (dropped && !o->dropping)
                 log_warning("output: %s does not take the data: frames are dropped", wanted_name(o));
         if (!dropped && o->dropping)
-                log_notice("output: %s takes the data again; %llu frames were dropped since start", wanted_name(o),
-                           (unsigned long long) o->dropped);
+                log_notice("output: %s takes the data again; %llu frames were dropped since start",
+                           wanted_name(o), (unsigned long long)o->dropped);
         o->dropping = dropped;
 }
 
@@ -285,7 +292,7 @@ static int write_frame(struct output_port *o, int fd, const uint8_t bytes[FRAME_
                 n = write(fd, o->rest + FRAME_SIZE - o->rest_size, o->rest_size);
                 if (n < 0)
                         return errno == EINTR ? -EAGAIN : -errno;
-                o->rest_size -= (size_t) n;
+                o->rest_size -= (size_t)n;
                 if (o->rest_size > 0)
                         return -EAGAIN;
         }
@@ -295,7 +302,7 @@ static int write_frame(struct output_port *o, int fd, const uint8_t bytes[FRAME_
         if (n == 0)
                 return -EAGAIN;
         memcpy(o->rest, bytes, FRAME_SIZE);
-        o->rest_size = FRAME_SIZE - (size_t) n;
+        o->rest_size = FRAME_SIZE - (size_t)n;
         return 0;
 }
 

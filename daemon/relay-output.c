@@ -11,11 +11,18 @@
 #include "log.h"
 #include "names.h"
 
-#define POLL_USEC (250 * USEC_PER_MSEC) /* feedback, and whether the chips are still there (design 12: an alarm within 1 s) */
-#define POLLS_PER_RETRY 2U              /* lines that are missing: each 0.5 s */
+#define POLL_USEC                                                                                            \
+        (250 * USEC_PER_MSEC) /* feedback, and whether the chips are still there (design 12: an alarm within \
+                                 1 s) */
+#define POLLS_PER_RETRY 2U    /* lines that are missing: each 0.5 s */
 #define FAULT_MAX 160U
 
-enum coil { COIL_OPEN, COIL_CLOSE, COIL_FEEDBACK, _COIL_MAX }; /* a relay's lines; monostable: COIL_CLOSE is its only coil */
+enum coil {
+        COIL_OPEN,
+        COIL_CLOSE,
+        COIL_FEEDBACK,
+        _COIL_MAX
+}; /* a relay's lines; monostable: COIL_CLOSE is its only coil */
 enum pulse { PULSE_NONE, PULSE_OPENING, PULSE_CLOSING };
 
 struct output_relay {
@@ -23,14 +30,14 @@ struct output_relay {
         enum relay_id id;
         const struct config_relay *config;
         struct gpio_line *lines[_COIL_MAX];
-        bool taken;  /* all its coils are ours */
-        bool driven; /* a coil was driven in this run: feedback is no longer of the start */
+        bool taken;     /* all its coils are ours */
+        bool driven;    /* a coil was driven in this run: feedback is no longer of the start */
         bool commanded; /* at all, in this run */
         bool closed;
         enum pulse pulse;
         sd_event_source *pulse_end;
         struct maybe feedback, feedback_before; /* as told; as last read */
-        char fault[FAULT_MAX];          /* of the coils */
+        char fault[FAULT_MAX];                  /* of the coils */
         char feedback_fault[FAULT_MAX]; /* a relay without its feedback still has to be opened and closed */
 };
 
@@ -47,12 +54,14 @@ struct relay_output {
 static usec_t boottime_now(void) {
         struct timespec t;
 
-        (void) clock_gettime(CLOCK_BOOTTIME, &t); /* cannot fail for a clock that exists since Linux 2.6.39 */
-        return (usec_t) t.tv_sec * USEC_PER_SEC + (usec_t) t.tv_nsec / 1000;
+        (void)clock_gettime(CLOCK_BOOTTIME, &t); /* cannot fail for a clock that exists since Linux 2.6.39 */
+        return (usec_t)t.tv_sec * USEC_PER_SEC + (usec_t)t.tv_nsec / 1000;
 }
 
 static const struct config_line *coil_config(const struct output_relay *r, enum coil coil) {
-        return coil == COIL_OPEN ? &r->config->reset : r->config->latching ? &r->config->set : &r->config->line;
+        return coil == COIL_OPEN     ? &r->config->reset
+               : r->config->latching ? &r->config->set
+                                     : &r->config->line;
 }
 
 static const char *relay_fault_text(const struct output_relay *r) {
@@ -62,12 +71,14 @@ static const char *relay_fault_text(const struct output_relay *r) {
 /* Tells the faults of both relays as one text, when it changed. */
 static void tell_fault(struct relay_output *o) {
         char text[sizeof(o->fault)];
-        const char *charge = relay_fault_text(&o->relays[RELAY_CHARGE]), *load = relay_fault_text(&o->relays[RELAY_LOAD]);
+        const char *charge = relay_fault_text(&o->relays[RELAY_CHARGE]),
+                   *load = relay_fault_text(&o->relays[RELAY_LOAD]);
 
         if (charge[0] && load[0])
-                (void) snprintf(text, sizeof(text), "charge relay: %s; load relay: %s", charge, load);
+                (void)snprintf(text, sizeof(text), "charge relay: %s; load relay: %s", charge, load);
         else if (charge[0] || load[0])
-                (void) snprintf(text, sizeof(text), "%s relay: %s", charge[0] ? "charge" : "load", charge[0] ? charge : load);
+                (void)snprintf(text, sizeof(text), "%s relay: %s", charge[0] ? "charge" : "load",
+                               charge[0] ? charge : load);
         else
                 text[0] = '\0';
         if (strcmp(text, o->fault) == 0)
@@ -84,7 +95,8 @@ static void tell_feedback(struct output_relay *r, struct maybe now_closed) {
         if (r->feedback.known == now_closed.known && r->feedback.value == now_closed.value)
                 return;
         r->feedback = now_closed;
-        r->owner->callbacks.feedback(r->owner->callbacks.userdata, boottime_now(), r->id, now_closed, !r->driven);
+        r->owner->callbacks.feedback(r->owner->callbacks.userdata, boottime_now(), r->id, now_closed,
+                                     !r->driven);
 }
 
 static const char *line_error(int error) {
@@ -93,19 +105,20 @@ static const char *line_error(int error) {
 
 /* Its coils fail: gives them back, to be taken anew by the poll. */
 static void relay_failed(struct output_relay *r, int error) {
-        (void) snprintf(r->fault, sizeof(r->fault), "%s", line_error(error));
+        (void)snprintf(r->fault, sizeof(r->fault), "%s", line_error(error));
         for (int i = COIL_OPEN; i <= COIL_CLOSE; i++) {
                 if (r->lines[i])
-                        (void) gpio_line_set(r->lines[i], false); /* a coil that still obeys must not stay under current */
+                        (void)gpio_line_set(r->lines[i],
+                                            false); /* a coil that still obeys must not stay under current */
                 r->lines[i] = gpio_line_free(r->lines[i]);
         }
         r->taken = false;
         r->pulse = PULSE_NONE;
-        (void) sd_event_source_set_enabled(r->pulse_end, SD_EVENT_OFF);
+        (void)sd_event_source_set_enabled(r->pulse_end, SD_EVENT_OFF);
 }
 
 static void feedback_failed(struct output_relay *r, int error) {
-        (void) snprintf(r->feedback_fault, sizeof(r->feedback_fault), "feedback: %s", line_error(error));
+        (void)snprintf(r->feedback_fault, sizeof(r->feedback_fault), "feedback: %s", line_error(error));
         r->lines[COIL_FEEDBACK] = gpio_line_free(r->lines[COIL_FEEDBACK]);
         r->feedback_before = none();
         tell_feedback(r, none());
@@ -151,7 +164,8 @@ static void relay_drive(struct output_relay *r) {
                 coil_set(r, COIL_CLOSE, false);
                 r->pulse = PULSE_NONE;
         }
-        if (r->taken && r->pulse == PULSE_NONE) /* a closing does wait for the end of an opening pulse: both coils at once would fight */
+        if (r->taken && r->pulse == PULSE_NONE) /* a closing does wait for the end of an opening pulse: both
+                                                   coils at once would fight */
                 pulse_start(r, r->closed ? PULSE_CLOSING : PULSE_OPENING);
 }
 
@@ -159,8 +173,8 @@ static int on_pulse_end(sd_event_source *source, uint64_t usec, void *userdata) 
         struct output_relay *r = userdata;
         enum pulse ended = r->pulse;
 
-        (void) source;
-        (void) usec;
+        (void)source;
+        (void)usec;
         r->pulse = PULSE_NONE;
         if (ended == PULSE_NONE)
                 return 0;
@@ -189,23 +203,25 @@ static void feedback_take(struct output_relay *r) {
 
         if (!r->config->feedback.present || r->lines[COIL_FEEDBACK])
                 return;
-        if (gpio_line_open(&r->config->feedback, GPIO_INPUT, &r->lines[COIL_FEEDBACK], why, sizeof(why)) < 0) {
-                (void) snprintf(r->feedback_fault, sizeof(r->feedback_fault), "feedback: %s", why);
+        if (gpio_line_open(&r->config->feedback, GPIO_INPUT, &r->lines[COIL_FEEDBACK], why, sizeof(why)) <
+            0) {
+                (void)snprintf(r->feedback_fault, sizeof(r->feedback_fault), "feedback: %s", why);
                 return;
         }
         r->feedback_fault[0] = '\0';
         feedback_read(r, true);
 }
 
-/* Takes what is not yet taken: all coils of a relay, or none. The feedback comes first, to be read before the first pulse: what an
- * earlier run left behind (P4). */
+/* Takes what is not yet taken: all coils of a relay, or none. The feedback comes first, to be read before the
+ * first pulse: what an earlier run left behind (P4). */
 static void relay_take(struct output_relay *r) {
         feedback_take(r);
         if (r->taken)
                 return;
         for (int i = COIL_OPEN; i <= COIL_CLOSE; i++) {
-                const struct config_line *config = coil_config(r, (enum coil) i);
-                if (!config->present || gpio_line_open(config, GPIO_OUTPUT, &r->lines[i], r->fault, sizeof(r->fault)) == 0)
+                const struct config_line *config = coil_config(r, (enum coil)i);
+                if (!config->present ||
+                    gpio_line_open(config, GPIO_OUTPUT, &r->lines[i], r->fault, sizeof(r->fault)) == 0)
                         continue;
                 r->lines[COIL_OPEN] = gpio_line_free(r->lines[COIL_OPEN]); /* the other was not reached */
                 return;
@@ -229,7 +245,7 @@ static int on_poll(sd_event_source *source, uint64_t usec, void *userdata) {
         bool retry = o->polls++ % POLLS_PER_RETRY == 0;
         int r;
 
-        (void) usec;
+        (void)usec;
         for (int i = 0; i < _RELAY_MAX; i++) {
                 struct output_relay *relay = &o->relays[i];
                 if (!relay->config->present)
@@ -255,7 +271,8 @@ static void relay_command(struct relay_output *o, enum relay_id id, bool closed)
         if (o->config.relay_driver == RELAY_DRIVER_GPIO)
                 relay_drive(r);
         else if (o->config.bms.mapped[id]) /* role monitor: the others are the board's own */
-                log_notice("relay output (log only): %s relay %s", relay_name(id), closed ? "closes" : "opens");
+                log_notice("relay output (log only): %s relay %s", relay_name(id),
+                           closed ? "closes" : "opens");
 }
 
 void relay_output_set(struct relay_output *o, enum relay_id relay, bool closed) {
@@ -273,14 +290,15 @@ static int start_gpio(struct relay_output *o) {
         int r;
 
         for (int i = 0; i < _RELAY_MAX; i++) {
-                r = sd_event_add_time_relative(o->event, &o->relays[i].pulse_end, CLOCK_BOOTTIME, USEC_PER_SEC, USEC_PER_MSEC,
-                                               on_pulse_end, &o->relays[i]);
+                r = sd_event_add_time_relative(o->event, &o->relays[i].pulse_end, CLOCK_BOOTTIME,
+                                               USEC_PER_SEC, USEC_PER_MSEC, on_pulse_end, &o->relays[i]);
                 if (r >= 0)
                         r = sd_event_source_set_enabled(o->relays[i].pulse_end, SD_EVENT_OFF);
                 if (r < 0)
                         return r;
         }
-        r = sd_event_add_time_relative(o->event, &o->poll, CLOCK_BOOTTIME, POLL_USEC, 20 * USEC_PER_MSEC, on_poll, o);
+        r = sd_event_add_time_relative(o->event, &o->poll, CLOCK_BOOTTIME, POLL_USEC, 20 * USEC_PER_MSEC,
+                                       on_poll, o);
         if (r < 0)
                 return r;
         for (int i = 0; i < _RELAY_MAX; i++)
@@ -289,8 +307,8 @@ static int start_gpio(struct relay_output *o) {
         return 0;
 }
 
-int relay_output_new(sd_event *event, const struct config *config, const struct relay_output_callbacks *callbacks,
-                     struct relay_output **ret) {
+int relay_output_new(sd_event *event, const struct config *config,
+                     const struct relay_output_callbacks *callbacks, struct relay_output **ret) {
         struct relay_output *o = calloc(1, sizeof(*o));
         int r = 0;
 
@@ -300,7 +318,8 @@ int relay_output_new(sd_event *event, const struct config *config, const struct 
         o->config = *config;
         o->callbacks = *callbacks;
         for (int i = 0; i < _RELAY_MAX; i++)
-                o->relays[i] = (struct output_relay){.owner = o, .id = (enum relay_id) i, .config = &o->config.relays[i]};
+                o->relays[i] = (struct output_relay){
+                        .owner = o, .id = (enum relay_id)i, .config = &o->config.relays[i]};
         if (config->relay_driver == RELAY_DRIVER_GPIO)
                 r = start_gpio(o);
         if (r < 0) {
@@ -325,7 +344,7 @@ static void drive_open_and_wait(struct relay_output *o) {
                         longest = r->config->pulse_msec > longest ? r->config->pulse_msec : longest;
                 }
         }
-        t = (struct timespec){.tv_sec = longest / 1000, .tv_nsec = (long) (longest % 1000) * 1000000L};
+        t = (struct timespec){.tv_sec = longest / 1000, .tv_nsec = (long)(longest % 1000) * 1000000L};
         while (nanosleep(&t, &t) < 0 && errno == EINTR)
                 ;
         for (int i = 0; i < _RELAY_MAX; i++)

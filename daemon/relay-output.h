@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Drives the relays' coils: one small interface, behind it libgpiod 1.6 or 2.x (gpio-v1.c / gpio-v2.c, chosen by
- * meson) or "log only" for machines without GPIO. Decides nothing. Never blocks: pulses end by timer. */
+/* Drives the relays' coils: one small interface, behind it libgpiod 1.6 or 2.x (gpio-v1.c / gpio-v2.c, chosen
+ * by meson) or "log only" for machines without GPIO. Decides nothing. Never blocks: pulses end by timer. */
 
 #include <systemd/sd-event.h>
 
@@ -18,15 +18,16 @@ struct relay_output_callbacks {
         void *userdata;
 };
 
-/* Takes the lines and drives every coil open, whatever was believed. A line that is busy or a chip that is missing is
- * a fault (named with the consumer's label) and retried every 0.5 s, not an error. */
-int relay_output_new(sd_event *event, const struct config *config, const struct relay_output_callbacks *callbacks,
-                     struct relay_output **ret);
+/* Takes the lines and drives every coil open, whatever was believed. A line that is busy or a chip that is
+ * missing is a fault (named with the consumer's label) and retried every 0.5 s, not an error. */
+int relay_output_new(sd_event *event, const struct config *config,
+                     const struct relay_output_callbacks *callbacks, struct relay_output **ret);
 
 /* Drives every coil open, then frees. */
 struct relay_output *relay_output_free(struct relay_output *o);
 
-/* The wanted state; does nothing if it is already commanded. An opening cuts a closing pulse short. Allocates nothing. */
+/* The wanted state; does nothing if it is already commanded. An opening cuts a closing pulse short. Allocates
+ * nothing. */
 void relay_output_set(struct relay_output *o, enum relay_id relay, bool closed);
 
 /* first: the relay whose reset coil goes first if both cannot fire together (the relay the rule names). */

@@ -34,15 +34,16 @@ struct serial {
 static usec_t boottime_now(void) {
         struct timespec t;
 
-        (void) clock_gettime(CLOCK_BOOTTIME, &t); /* cannot fail for a clock that exists since Linux 2.6.39 */
-        return (usec_t) t.tv_sec * USEC_PER_SEC + (usec_t) t.tv_nsec / 1000;
+        (void)clock_gettime(CLOCK_BOOTTIME, &t); /* cannot fail for a clock that exists since Linux 2.6.39 */
+        return (usec_t)t.tv_sec * USEC_PER_SEC + (usec_t)t.tv_nsec / 1000;
 }
 
 static void wanted_name(const struct serial *s, char *ret, size_t size) {
         if (s->path[0])
-                (void) snprintf(ret, size, "%s", s->path);
+                (void)snprintf(ret, size, "%s", s->path);
         else
-                (void) snprintf(ret, size, "USB %04x:%04x%s%s", s->usb_vendor, s->usb_product, s->usb_serial[0] ? ":" : "", s->usb_serial);
+                (void)snprintf(ret, size, "USB %04x:%04x%s%s", s->usb_vendor, s->usb_product,
+                               s->usb_serial[0] ? ":" : "", s->usb_serial);
 }
 
 /* Calls for the next attempt; the waiting doubles until bytes have come in. */
@@ -77,16 +78,16 @@ static int read_some(struct serial *s) {
         if (n == 0)
                 return -ENODEV; /* VMIN is 1: only a terminal that was hung up reads nothing */
         s->backoff = BACKOFF_MIN_USEC;
-        s->callbacks.bytes(s->callbacks.userdata, boottime_now(), buffer, (size_t) n);
-        return (size_t) n < sizeof(buffer);
+        s->callbacks.bytes(s->callbacks.userdata, boottime_now(), buffer, (size_t)n);
+        return (size_t)n < sizeof(buffer);
 }
 
 static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         struct serial *s = userdata;
         int r = 0;
 
-        (void) source;
-        (void) fd;
+        (void)source;
+        (void)fd;
         for (unsigned i = 0; i < READS_PER_WAKEUP && r == 0; i++)
                 r = read_some(s);
         if (r < 0)
@@ -115,7 +116,7 @@ static void try_open(struct serial *s) {
                 r = sd_event_add_io(s->event, &s->io, s->tty.fd, EPOLLIN, on_io, s);
                 if (r < 0) {
                         tty_close(&s->tty);
-                        (void) snprintf(why, sizeof(why), "%s", strerror(-r));
+                        (void)snprintf(why, sizeof(why), "%s", strerror(-r));
                 }
         }
         if (r < 0) {
@@ -132,13 +133,14 @@ static void try_open(struct serial *s) {
 }
 
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata) {
-        (void) source;
-        (void) usec;
+        (void)source;
+        (void)usec;
         try_open(userdata);
         return 0;
 }
 
-int serial_new(sd_event *event, const struct config *config, const struct serial_callbacks *callbacks, struct serial **ret) {
+int serial_new(sd_event *event, const struct config *config, const struct serial_callbacks *callbacks,
+               struct serial **ret) {
         struct serial *s = calloc(1, sizeof(*s));
         int r;
 
@@ -146,7 +148,7 @@ int serial_new(sd_event *event, const struct config *config, const struct serial
                 return -ENOMEM;
         s->event = sd_event_ref(event);
         s->callbacks = *callbacks;
-        s->tty = (struct tty) TTY_CLOSED;
+        s->tty = (struct tty)TTY_CLOSED;
         s->backoff = BACKOFF_MIN_USEC;
         memcpy(s->path, config->port_path, sizeof(s->path));
         s->usb_vendor = config->usb_vendor;

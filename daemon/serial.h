@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The serial port the cell chain is heard on: opened by path or USB identity through libserialport (ptys as a plain
- * descriptor, which libserialport refuses), closed when it vanishes and opened again with backoff. Decides nothing. */
+/* The serial port the cell chain is heard on: opened by path or USB identity through libserialport (ptys as a
+ * plain descriptor, which libserialport refuses), closed when it vanishes and opened again with backoff.
+ * Decides nothing. */
 
 #include <systemd/sd-event.h>
 
@@ -17,9 +18,10 @@ struct serial_callbacks {
         void *userdata;
 };
 
-/* Starts trying at once; a port that is not there is no error (it may be plugged in later: retried after 0.2 s,
- * doubling to at most 2 s). Never blocks. Logs each change of state once. */
-int serial_new(sd_event *event, const struct config *config, const struct serial_callbacks *callbacks, struct serial **ret);
+/* Starts trying at once; a port that is not there is no error (it may be plugged in later: retried after 0.2
+ * s, doubling to at most 2 s). Never blocks. Logs each change of state once. */
+int serial_new(sd_event *event, const struct config *config, const struct serial_callbacks *callbacks,
+               struct serial **ret);
 struct serial *serial_free(struct serial *s);
 
 /* For status: the device in use now ("/dev/ttyUSB0"), or NULL. */

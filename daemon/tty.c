@@ -39,8 +39,10 @@ static int set_line(struct sp_port *port) {
         if (r != SP_OK)
                 return sp_errno(r);
 
-        if ((r = sp_set_config_baudrate(config, BAUD)) == SP_OK && (r = sp_set_config_bits(config, 8)) == SP_OK &&
-            (r = sp_set_config_parity(config, SP_PARITY_NONE)) == SP_OK && (r = sp_set_config_stopbits(config, 1)) == SP_OK &&
+        if ((r = sp_set_config_baudrate(config, BAUD)) == SP_OK &&
+            (r = sp_set_config_bits(config, 8)) == SP_OK &&
+            (r = sp_set_config_parity(config, SP_PARITY_NONE)) == SP_OK &&
+            (r = sp_set_config_stopbits(config, 1)) == SP_OK &&
             (r = sp_set_config_flowcontrol(config, SP_FLOWCONTROL_NONE)) == SP_OK)
                 r = sp_set_config(port, config);
         int error = sp_errno(r);
@@ -48,8 +50,8 @@ static int set_line(struct sp_port *port) {
         return error;
 }
 
-/* The descriptor of an open libserialport port, read like any other: with VMIN 1 a read of 0 bytes is the end, and "nothing there" is
- * EAGAIN (libserialport's own VMIN 0 makes the two look the same). */
+/* The descriptor of an open libserialport port, read like any other: with VMIN 1 a read of 0 bytes is the
+ * end, and "nothing there" is EAGAIN (libserialport's own VMIN 0 makes the two look the same). */
 static int take_descriptor(struct sp_port *port, int *ret_fd) {
         struct termios t;
         int fd;
@@ -79,10 +81,11 @@ static int open_port(struct sp_port *port, bool write, struct tty *ret) {
         if (r == 0 && flock(fd, LOCK_EX | LOCK_NB) < 0)
                 r = -errno;
         if (r < 0) {
-                (void) sp_close(port); /* the first error is the one to tell */
+                (void)sp_close(port); /* the first error is the one to tell */
                 return r;
         }
-        ret->exclusive = ioctl(fd, TIOCEXCL) == 0; /* a courtesy to others; the lock above is what we rely on */
+        ret->exclusive =
+                ioctl(fd, TIOCEXCL) == 0; /* a courtesy to others; the lock above is what we rely on */
         ret->fd = fd;
         ret->port = port;
         return 0;
@@ -95,8 +98,8 @@ static int set_raw(int fd) {
                 return -errno;
         cfmakeraw(&t);
         t.c_cflag |= CLOCAL | CREAD;
-        t.c_cflag &= ~(tcflag_t) (CRTSCTS | CSTOPB);
-        t.c_iflag &= ~(tcflag_t) (IXOFF | IXANY);
+        t.c_cflag &= ~(tcflag_t)(CRTSCTS | CSTOPB);
+        t.c_iflag &= ~(tcflag_t)(IXOFF | IXANY);
         t.c_cc[VMIN] = 1;
         t.c_cc[VTIME] = 0;
         if (cfsetspeed(&t, B9600) < 0 || tcsetattr(fd, TCSANOW, &t) < 0)
@@ -104,7 +107,8 @@ static int set_raw(int fd) {
         return 0;
 }
 
-/* No TIOCEXCL here: on a pty the flag outlives us as long as anyone holds the slave open, and would lock out our own restart. */
+/* No TIOCEXCL here: on a pty the flag outlives us as long as anyone holds the slave open, and would lock out
+ * our own restart. */
 static int open_plain(const char *device, struct tty *ret) {
         int fd, r;
 
@@ -115,7 +119,7 @@ static int open_plain(const char *device, struct tty *ret) {
         if (r == 0 && flock(fd, LOCK_EX | LOCK_NB) < 0)
                 r = -errno;
         if (r < 0) {
-                (void) close(fd);
+                (void)close(fd);
                 return r;
         }
         ret->fd = fd;
@@ -163,10 +167,10 @@ int tty_open(const char *path, bool write, struct tty *ret, char *ret_why, size_
         else
                 r = open_device(device, write, &t);
         if (r < 0) {
-                (void) snprintf(ret_why, size, "%s", why(-r));
+                (void)snprintf(ret_why, size, "%s", why(-r));
                 return r;
         }
-        (void) tcflush(t.fd, TCIOFLUSH); /* a descriptor that cannot be flushed holds nothing */
+        (void)tcflush(t.fd, TCIOFLUSH); /* a descriptor that cannot be flushed holds nothing */
         strcpy(t.name, device);
         *ret = t;
         return 0;
@@ -174,24 +178,26 @@ int tty_open(const char *path, bool write, struct tty *ret, char *ret_why, size_
 
 void tty_close(struct tty *t) {
         if (t->fd >= 0 && t->exclusive)
-                (void) ioctl(t->fd, TIOCNXCL); /* gone anyway if the device is gone */
+                (void)ioctl(t->fd, TIOCNXCL); /* gone anyway if the device is gone */
         if (t->port) {
-                (void) sp_close(t->port);
+                (void)sp_close(t->port);
                 sp_free_port(t->port);
         } else if (t->fd >= 0)
-                (void) close(t->fd);
-        *t = (struct tty) TTY_CLOSED;
+                (void)close(t->fd);
+        *t = (struct tty)TTY_CLOSED;
 }
 
 static bool usb_matches(struct sp_port *port, uint16_t vendor, uint16_t product, const char *serial) {
         const char *own = sp_get_port_usb_serial(port);
         int vid, pid;
 
-        return sp_get_port_transport(port) == SP_TRANSPORT_USB && sp_get_port_usb_vid_pid(port, &vid, &pid) == SP_OK &&
-               vid == vendor && pid == product && (serial[0] == '\0' || (own && strcmp(own, serial) == 0));
+        return sp_get_port_transport(port) == SP_TRANSPORT_USB &&
+               sp_get_port_usb_vid_pid(port, &vid, &pid) == SP_OK && vid == vendor && pid == product &&
+               (serial[0] == '\0' || (own && strcmp(own, serial) == 0));
 }
 
-int tty_find_usb(uint16_t vendor, uint16_t product, const char *serial, char *ret_path, size_t path_size, char *ret_why, size_t size) {
+int tty_find_usb(uint16_t vendor, uint16_t product, const char *serial, char *ret_path, size_t path_size,
+                 char *ret_why, size_t size) {
         struct sp_port **ports, *found = NULL;
         enum sp_return listed = sp_list_ports(&ports);
         const char *name;
@@ -199,15 +205,15 @@ int tty_find_usb(uint16_t vendor, uint16_t product, const char *serial, char *re
 
         if (listed != SP_OK) {
                 r = sp_errno(listed);
-                (void) snprintf(ret_why, size, "ports cannot be listed: %s", strerror(-r));
+                (void)snprintf(ret_why, size, "ports cannot be listed: %s", strerror(-r));
                 return r;
         }
         for (size_t i = 0; ports[i] && r == 0; i++) {
                 if (!usb_matches(ports[i], vendor, product, serial))
                         continue;
                 if (found) { /* guessing could listen to the wrong pack */
-                        (void) snprintf(ret_why, size, "%s and %s both match: add the serial number to usb:", sp_get_port_name(found),
-                                        sp_get_port_name(ports[i]));
+                        (void)snprintf(ret_why, size, "%s and %s both match: add the serial number to usb:",
+                                       sp_get_port_name(found), sp_get_port_name(ports[i]));
                         r = -ENOTUNIQ;
                 }
                 found = ports[i];
@@ -215,7 +221,7 @@ int tty_find_usb(uint16_t vendor, uint16_t product, const char *serial, char *re
         if (r == 0) {
                 name = found ? sp_get_port_name(found) : NULL;
                 if (!name || strlen(name) >= path_size) {
-                        (void) snprintf(ret_why, size, "not plugged in");
+                        (void)snprintf(ret_why, size, "not plugged in");
                         r = -ENODEV;
                 } else
                         strcpy(ret_path, name);

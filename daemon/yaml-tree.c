@@ -39,7 +39,7 @@ void problem_add(struct problems *p, size_t line, size_t column, const char *for
         item->line = line;
         item->column = column;
         va_start(ap, format);
-        (void) vsnprintf(item->text, sizeof(item->text), format, ap); /* cut is fine */
+        (void)vsnprintf(item->text, sizeof(item->text), format, ap); /* cut is fine */
         va_end(ap);
 }
 
@@ -50,7 +50,8 @@ static void problems_sort(struct problems *p) {
                 size_t j = i;
                 for (; j > 0; j--) {
                         const struct problem *before = &p->items[j - 1];
-                        if (before->line < moved.line || (before->line == moved.line && before->column <= moved.column))
+                        if (before->line < moved.line ||
+                            (before->line == moved.line && before->column <= moved.column))
                                 break;
                         p->items[j] = *before;
                 }
@@ -67,7 +68,8 @@ char *problems_text(struct problems *p, const char *name) {
 
         problems_sort(p);
         for (size_t i = 0; i < p->n; i++)
-                fprintf(f, "%s%s:%zu:%zu: %s", i > 0 ? "\n" : "", name, p->items[i].line, p->items[i].column, p->items[i].text);
+                fprintf(f, "%s%s:%zu:%zu: %s", i > 0 ? "\n" : "", name, p->items[i].line, p->items[i].column,
+                        p->items[i].text);
         if (p->left_off > 0)
                 fprintf(f, "\n%s: and %zu more", name, p->left_off);
         if (fclose(f) != 0) {
@@ -81,7 +83,7 @@ void printable(const char *text, char *ret_text, size_t size) {
         size_t n = 0;
 
         for (; text[n] && n + 1 < size; n++) {
-                unsigned char c = (unsigned char) text[n];
+                unsigned char c = (unsigned char)text[n];
                 ret_text[n] = c < 0x20 || c == 0x7f ? '?' : text[n];
         }
         ret_text[n] = '\0';
@@ -107,7 +109,8 @@ static unsigned word_distance(const char *a, const char *b) {
                                 best = d[i - 1][j] + 1;
                         if (d[i][j - 1] + 1 < best)
                                 best = d[i][j - 1] + 1;
-                        if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && d[i - 2][j - 2] + 1 < best)
+                        if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+                            d[i - 2][j - 2] + 1 < best)
                                 best = d[i - 2][j - 2] + 1;
                         d[i][j] = best;
                 }
@@ -136,7 +139,7 @@ static void place_of_offset(const char *text, size_t offset, size_t *ret_line, s
                 if (text[i] == '\n') {
                         line++;
                         column = 1;
-                } else if (((unsigned char) text[i] & 0xc0) != 0x80) /* not the rest of a UTF-8 character */
+                } else if (((unsigned char)text[i] & 0xc0) != 0x80) /* not the rest of a UTF-8 character */
                         column++;
         *ret_line = line;
         *ret_column = column;
@@ -148,7 +151,8 @@ static int check_text(struct problems *p, const char *text, size_t size) {
         bool indentation = true;
 
         if (size > YAML_TREE_SIZE_MAX) {
-                problem_add(p, 1, 1, "the file is larger than %u bytes; expected a config file", YAML_TREE_SIZE_MAX);
+                problem_add(p, 1, 1, "the file is larger than %u bytes; expected a config file",
+                            YAML_TREE_SIZE_MAX);
                 return -EINVAL;
         }
         for (size_t i = 0; i < size; i++) {
@@ -183,8 +187,10 @@ static void parser_problem(struct problems *p, const yaml_parser_t *parser, cons
                 return;
         }
         if (parser->error == YAML_READER_ERROR)
-                place_of_offset(text, parser->problem_offset < size ? parser->problem_offset : size, &line, &column);
-        problem_add(p, line, column, "%s: %s%s%s", parser->error == YAML_READER_ERROR ? "not UTF-8 text" : "not valid YAML",
+                place_of_offset(text, parser->problem_offset < size ? parser->problem_offset : size, &line,
+                                &column);
+        problem_add(p, line, column, "%s: %s%s%s",
+                    parser->error == YAML_READER_ERROR ? "not UTF-8 text" : "not valid YAML",
                     parser->problem ? parser->problem : "unknown error", parser->context ? " " : "",
                     parser->context ? parser->context : "");
 }
@@ -202,17 +208,20 @@ static struct node *node_new(struct yaml_tree *t, enum node_kind kind, const yam
 }
 
 /* Anchors and tags would be silently ignored, and a reader of the file would believe they do something. */
-static void refuse_decoration(struct problems *p, struct node *n, const yaml_char_t *anchor, const yaml_char_t *tag) {
+static void refuse_decoration(struct problems *p, struct node *n, const yaml_char_t *anchor,
+                              const yaml_char_t *tag) {
         char word[WORD_MAX];
 
         if (anchor) {
-                printable((const char *) anchor, word, sizeof(word));
-                problem_add(p, n->line, n->column, "an anchor (&%s); expected every value to be written out", word);
+                printable((const char *)anchor, word, sizeof(word));
+                problem_add(p, n->line, n->column, "an anchor (&%s); expected every value to be written out",
+                            word);
                 n->bad = true;
         }
         if (tag) {
-                printable((const char *) tag, word, sizeof(word));
-                problem_add(p, n->line, n->column, "%s is a YAML tag; put quotes around a value that starts with '!'", word);
+                printable((const char *)tag, word, sizeof(word));
+                problem_add(p, n->line, n->column,
+                            "%s is a YAML tag; put quotes around a value that starts with '!'", word);
                 n->bad = true;
         }
 }
@@ -221,7 +230,7 @@ static struct node *scalar_new(struct yaml_tree *t, struct problems *p, const ya
         struct node *n = node_new(t, NODE_SCALAR, e);
         if (!n)
                 return NULL;
-        n->text = strdup((const char *) e->data.scalar.value);
+        n->text = strdup((const char *)e->data.scalar.value);
         if (!n->text)
                 return NULL;
         n->quoted = e->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
@@ -238,7 +247,7 @@ static struct node *alias_new(struct yaml_tree *t, struct problems *p, const yam
         struct node *n = node_new(t, NODE_SCALAR, e);
         if (!n || !(n->text = strdup("")))
                 return NULL;
-        printable((const char *) e->data.alias.anchor, word, sizeof(word));
+        printable((const char *)e->data.alias.anchor, word, sizeof(word));
         problem_add(p, n->line, n->column, "an alias (*%s); expected every value to be written out", word);
         n->bad = true;
         return n;
@@ -295,7 +304,8 @@ static int builder_add(struct builder *b, struct node *n) {
         if (n->kind == NODE_SCALAR)
                 return 0;
         if (b->depth >= YAML_TREE_DEPTH_MAX) {
-                problem_add(b->problems, n->line, n->column, "nested deeper than %u levels", YAML_TREE_DEPTH_MAX);
+                problem_add(b->problems, n->line, n->column, "nested deeper than %u levels",
+                            YAML_TREE_DEPTH_MAX);
                 return -EINVAL;
         }
         b->open[b->depth++] = n;
@@ -313,7 +323,8 @@ static int builder_event(struct builder *b, const yaml_event_t *e) {
         case YAML_DOCUMENT_START_EVENT:
                 if (++b->documents == 1)
                         return 0;
-                problem_add(b->problems, e->start_mark.line + 1, e->start_mark.column + 1, "a second document; expected one");
+                problem_add(b->problems, e->start_mark.line + 1, e->start_mark.column + 1,
+                            "a second document; expected one");
                 return -EINVAL;
         case YAML_MAPPING_END_EVENT:
         case YAML_SEQUENCE_END_EVENT:
@@ -338,7 +349,7 @@ int yaml_tree_parse(struct yaml_tree *t, struct problems *p, const char *text, s
         if (!yaml_parser_initialize(&parser))
                 return -ENOMEM;
         yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-        yaml_parser_set_input_string(&parser, (const unsigned char *) text, size);
+        yaml_parser_set_input_string(&parser, (const unsigned char *)text, size);
         do {
                 if (!yaml_parser_parse(&parser, &event)) {
                         parser_problem(p, &parser, text, size);

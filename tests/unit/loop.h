@@ -12,8 +12,8 @@
 static inline usec_t loop_now(void) {
         struct timespec t;
 
-        (void) clock_gettime(CLOCK_BOOTTIME, &t);
-        return (usec_t) t.tv_sec * USEC_PER_SEC + (usec_t) t.tv_nsec / 1000;
+        (void)clock_gettime(CLOCK_BOOTTIME, &t);
+        return (usec_t)t.tv_sec * USEC_PER_SEC + (usec_t)t.tv_nsec / 1000;
 }
 
 /* True as soon as *condition >= wanted; false after timeout. */
@@ -29,5 +29,5 @@ static inline bool loop_until(sd_event *event, const unsigned *condition, unsign
 static inline void loop_for(sd_event *event, usec_t span) {
         static const unsigned never = 0;
 
-        (void) loop_until(event, &never, 1, span);
+        (void)loop_until(event, &never, 1, span);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The config file: what a good one gives, and for each bad one where the problem is said to be and in which words. Lines and columns
- * in the tables are counted by hand in the texts beside them. */
+/* The config file: what a good one gives, and for each bad one where the problem is said to be and in which
+ * words. Lines and columns in the tables are counted by hand in the texts beside them. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -32,7 +32,7 @@ static void parse_good(const char *text, struct config *ret) {
 static void test_defaults(void **state) {
         struct config c;
 
-        (void) state;
+        (void)state;
         parse_good(PORT, &c);
         assert_int_equal(c.bms.role, ROLE_GATEWAY);
         assert_int_equal(c.bms.coding, TEMPERATURE_SHEET);
@@ -54,38 +54,37 @@ static void test_defaults(void **state) {
 }
 
 static void test_everything(void **state) {
-        static const char text[] =
-                "%YAML 1.1\n"
-                "---\n"
-                "role: gateway\n"
-                "temperature: legacy\n"
-                "current_check: off\n"
-                "tap: last\n"
-                "cells: 255\n"
-                "sensor_type: 400\n"
-                "deadman_on_ineffective: on\n"
-                "port: {usb: \"0403:6001:A50285BI\"}\n"
-                "relays:\n"
-                "  driver: gpio\n"
-                "  charge:\n"
-                "    type: latching\n"
-                "    set: pinctrl-bcm2711:17\n"
-                "    reset: \"!pinctrl-bcm2711:27\"\n"
-                "    pulse: 10\n"
-                "    feedback: RELAY_FB\n"
-                "  load: {type: monostable, line: '!GPIO23'}\n"
-                "output: {pty: /run/smartbms/output}\n"
-                "settings:\n"
-                "  capacity: 3840Wh\n"
-                "  vmin: 2.75V\n"
-                "  vmax: 3600mV\n"
-                "  charge_restart: 90%\n"
-                "  mode: critical\n"
-                "...\n";
+        static const char text[] = "%YAML 1.1\n"
+                                   "---\n"
+                                   "role: gateway\n"
+                                   "temperature: legacy\n"
+                                   "current_check: off\n"
+                                   "tap: last\n"
+                                   "cells: 255\n"
+                                   "sensor_type: 400\n"
+                                   "deadman_on_ineffective: on\n"
+                                   "port: {usb: \"0403:6001:A50285BI\"}\n"
+                                   "relays:\n"
+                                   "  driver: gpio\n"
+                                   "  charge:\n"
+                                   "    type: latching\n"
+                                   "    set: pinctrl-bcm2711:17\n"
+                                   "    reset: \"!pinctrl-bcm2711:27\"\n"
+                                   "    pulse: 10\n"
+                                   "    feedback: RELAY_FB\n"
+                                   "  load: {type: monostable, line: '!GPIO23'}\n"
+                                   "output: {pty: /run/smartbms/output}\n"
+                                   "settings:\n"
+                                   "  capacity: 3840Wh\n"
+                                   "  vmin: 2.75V\n"
+                                   "  vmax: 3600mV\n"
+                                   "  charge_restart: 90%\n"
+                                   "  mode: critical\n"
+                                   "...\n";
         const struct config_relay *r;
         struct config c;
 
-        (void) state;
+        (void)state;
         parse_good(text, &c);
         assert_int_equal(c.bms.coding, TEMPERATURE_LEGACY);
         assert_false(c.bms.current_check);
@@ -100,7 +99,8 @@ static void test_everything(void **state) {
         assert_string_equal(c.usb_serial, "A50285BI");
         assert_int_equal(c.relay_driver, RELAY_DRIVER_GPIO);
         r = &c.relays[RELAY_CHARGE];
-        assert_true(r->present && r->latching && r->set.present && r->reset.present && r->feedback.present && !r->line.present);
+        assert_true(r->present && r->latching && r->set.present && r->reset.present && r->feedback.present &&
+                    !r->line.present);
         assert_string_equal(r->set.chip, "pinctrl-bcm2711");
         assert_string_equal(r->set.name, "");
         assert_int_equal(r->set.offset, 17);
@@ -111,7 +111,8 @@ static void test_everything(void **state) {
         assert_int_equal(r->pulse_msec, 10);
         assert_string_equal(r->feedback.name, "RELAY_FB");
         r = &c.relays[RELAY_LOAD];
-        assert_true(r->present && !r->latching && r->line.present && r->line.active_low && !r->feedback.present);
+        assert_true(r->present && !r->latching && r->line.present && r->line.active_low &&
+                    !r->feedback.present);
         assert_string_equal(r->line.chip, "");
         assert_string_equal(r->line.name, "GPIO23");
         assert_int_equal(r->pulse_msec, 50);
@@ -126,7 +127,7 @@ static void test_everything(void **state) {
 static void test_monitor(void **state) {
         struct config c;
 
-        (void) state;
+        (void)state;
         parse_good("role: monitor\n" PORT, &c);
         assert_false(c.bms.mapped[RELAY_CHARGE]);
         assert_false(c.bms.mapped[RELAY_LOAD]);
@@ -141,18 +142,20 @@ static void test_good_forms(void **state) {
         static const char *const texts[] = {
                 "port:\n  usb: \"0403:6001\"\n",
                 "port:\n  usb: 1a86:7523\n",
-                "\xef\xbb\xbf" PORT,                       /* byte order mark */
+                "\xef\xbb\xbf" PORT,                          /* byte order mark */
                 "port: {path: /dev/ttyUSB0}\r\ncells: 2\r\n", /* from another system's editor */
-                PORT "settings:\n#  vmin: 2.8V\n",         /* all commented out */
+                PORT "settings:\n#  vmin: 2.8V\n",            /* all commented out */
                 PORT "# \tcomment with a tab\n",
                 PORT "sensor_type: 25A\n",
                 PORT "relays: {driver: log}\n",
-                PORT "relays: {driver: gpio, charge: {type: latching, set: A, reset: B, pulse: 500ms},\n" GPIO_LOAD "}\n",
+                PORT
+                "relays: {driver: gpio, charge: {type: latching, set: A, reset: B, pulse: 500ms},\n" GPIO_LOAD
+                "}\n",
                 PORT "output: {port: /dev/ttyUSB1}\n",
         };
         struct config c;
 
-        (void) state;
+        (void)state;
         for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
                 parse_good(texts[i], &c);
 }
@@ -163,14 +166,15 @@ struct blind_spot {
 };
 
 static void test_sensor_types(void **state) {
-        static const struct blind_spot rows[] = {
-                {"25", 250}, {"50", 500}, {"100", 1000}, {"250", 2500}, {"400", 4000}, {"500", 5000}, {"1000", 10000}, {"2000", 20000}};
+        static const struct blind_spot rows[] = {{"25", 250},     {"50", 500},    {"100", 1000},
+                                                 {"250", 2500},   {"400", 4000},  {"500", 5000},
+                                                 {"1000", 10000}, {"2000", 20000}};
         char text[128];
         struct config c;
 
-        (void) state;
+        (void)state;
         for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-                (void) snprintf(text, sizeof(text), PORT "sensor_type: %s\n", rows[i].text);
+                (void)snprintf(text, sizeof(text), PORT "sensor_type: %s\n", rows[i].text);
                 parse_good(text, &c);
                 assert_int_equal(c.bms.blind_spot_ma, rows[i].ma);
         }
@@ -257,38 +261,57 @@ static const struct bad bad_files[] = {
         {PORT "relays: {driver: relay}\n", "2:18", "expected log or gpio"},
         {PORT "relays: {driver: gpio}\n", "2:9", "without the charge relay"},
         {PORT "relays: {driver: gpio}\n", "2:9", "without the load relay"},
-        {PORT "relays:\n  driver: gpio\n" GPIO_LOAD, "3:3", "without the charge relay; role gateway drives both"},
+        {PORT "relays:\n  driver: gpio\n" GPIO_LOAD, "3:3",
+         "without the charge relay; role gateway drives both"},
         {"role: monitor\n" PORT "relays: {driver: gpio}\n", "3:9", "driver gpio without a relay"},
-        {PORT "relays:\n  driver: gpio\n  charge: {line: A}\n" GPIO_LOAD, "4:11", "relay 'charge' has no type"},
-        {PORT "relays:\n  driver: gpio\n  charge: {type: bistable}\n" GPIO_LOAD, "4:18", "expected latching or monostable"},
+        {PORT "relays:\n  driver: gpio\n  charge: {line: A}\n" GPIO_LOAD, "4:11",
+         "relay 'charge' has no type"},
+        {PORT "relays:\n  driver: gpio\n  charge: {type: bistable}\n" GPIO_LOAD, "4:18",
+         "expected latching or monostable"},
         {PORT "relays:\n  driver: gpio\n  charge: {type: latching, set: A}\n" GPIO_LOAD, "4:11",
          "relay 'charge' is latching but has no 'reset' line"},
-        {PORT "relays:\n  driver: log\n  charge: {type: latching, set: A}\n" GPIO_LOAD, "4:11", "has no 'reset' line"},
-        {PORT "relays:\n  driver: gpio\n  charge: {type: latching, reset: A}\n" GPIO_LOAD, "4:11", "has no 'set' line"},
-        {PORT "relays:\n  driver: gpio\n  charge: {type: latching, set: A, reset: B, line: C}\n" GPIO_LOAD, "4:46",
-         "'line' does not fit a latching relay"},
-        {PORT "relays:\n  driver: gpio\n  charge: {type: monostable}\n" GPIO_LOAD, "4:11", "has no 'line' line"},
+        {PORT "relays:\n  driver: log\n  charge: {type: latching, set: A}\n" GPIO_LOAD, "4:11",
+         "has no 'reset' line"},
+        {PORT "relays:\n  driver: gpio\n  charge: {type: latching, reset: A}\n" GPIO_LOAD, "4:11",
+         "has no 'set' line"},
+        {PORT "relays:\n  driver: gpio\n  charge: {type: latching, set: A, reset: B, line: C}\n" GPIO_LOAD,
+         "4:46", "'line' does not fit a latching relay"},
+        {PORT "relays:\n  driver: gpio\n  charge: {type: monostable}\n" GPIO_LOAD, "4:11",
+         "has no 'line' line"},
         {PORT "relays:\n  driver: gpio\n  charge: {type: monostable, line: A, reset: B}\n" GPIO_LOAD, "4:39",
          "'reset' does not fit a monostable relay"},
         {PORT "relays:\n  driver: gpio\n  charge: {type: monostable, line: A, pulse: 50}\n" GPIO_LOAD, "4:39",
          "'pulse' does not fit a monostable relay"},
-        {PORT "relays:\n  driver: gpio\n  charge: {type: latching, set: A, reset: B, pulse: 9}\n" GPIO_LOAD, "4:53",
-         "expected a pulse of 10 to 500"},
-        {PORT "relays:\n  driver: gpio\n  charge: {type: latching, set: A, reset: B, pulse: 501}\n" GPIO_LOAD, "4:53",
-         "expected a pulse of 10 to 500"},
-        {PORT "relays:\n  driver: gpio\n  charge: {type: monostable, line: GPIO23}\n" GPIO_LOAD, "5:34", "'GPIO23' is used twice (line 4)"},
-        {PORT "relays:\n  driver: gpio\n  charge: {type: latching, set: \"x:1\", reset: \"!x:1\"}\n" GPIO_LOAD, "4:47", "'!x:1' is used twice"},
-        {PORT "relays:\n  driver: gpio\n  charge: {type: monostable, line: \"gpiochip4:17\"}\n" GPIO_LOAD, "4:36", "a Pi 5 renumbers"},
-        {PORT "relays:\n  driver: gpio\n  charge: {type: monostable, line: \"!gpiochip0:1\"}\n" GPIO_LOAD, "4:36", "a Pi 5 renumbers"},
-        {PORT "relays:\n  driver: gpio\n  charge: {type: monostable, line: /dev/gpiochip0:1}\n" GPIO_LOAD, "4:36", "a Pi 5 renumbers"},
-        {PORT "relays:\n  driver: gpio\n  charge: {type: monostable, line: gpiochip0}\n" GPIO_LOAD, "4:36", "a Pi 5 renumbers"},
-        {PORT "relays:\n  driver: gpio\n  charge: {type: monostable, line: !GPIO17}\n" GPIO_LOAD, "4:36", "put quotes around"},
-        {PORT "relays:\n  driver: gpio\n  charge: {type: monostable, line: \"x:\"}\n" GPIO_LOAD, "4:36", "\"chip-label:offset\" or \"LINE-NAME\""},
-        {PORT "relays:\n  driver: gpio\n  charge: {type: monostable, line: \":4\"}\n" GPIO_LOAD, "4:36", "\"chip-label:offset\""},
-        {PORT "relays:\n  driver: gpio\n  charge: {type: monostable, line: \"x:-1\"}\n" GPIO_LOAD, "4:36", "\"chip-label:offset\""},
-        {PORT "relays:\n  driver: gpio\n  charge: {type: monostable, line: \"!\"}\n" GPIO_LOAD, "4:36", "\"chip-label:offset\""},
-        {PORT "relays:\n  driver: gpio\n  charge: {type: monostable, line: a2345678901234567890123456789012}\n" GPIO_LOAD, "4:36",
+        {PORT "relays:\n  driver: gpio\n  charge: {type: latching, set: A, reset: B, pulse: 9}\n" GPIO_LOAD,
+         "4:53", "expected a pulse of 10 to 500"},
+        {PORT "relays:\n  driver: gpio\n  charge: {type: latching, set: A, reset: B, pulse: 501}\n" GPIO_LOAD,
+         "4:53", "expected a pulse of 10 to 500"},
+        {PORT "relays:\n  driver: gpio\n  charge: {type: monostable, line: GPIO23}\n" GPIO_LOAD, "5:34",
+         "'GPIO23' is used twice (line 4)"},
+        {PORT
+         "relays:\n  driver: gpio\n  charge: {type: latching, set: \"x:1\", reset: \"!x:1\"}\n" GPIO_LOAD,
+         "4:47", "'!x:1' is used twice"},
+        {PORT "relays:\n  driver: gpio\n  charge: {type: monostable, line: \"gpiochip4:17\"}\n" GPIO_LOAD,
+         "4:36", "a Pi 5 renumbers"},
+        {PORT "relays:\n  driver: gpio\n  charge: {type: monostable, line: \"!gpiochip0:1\"}\n" GPIO_LOAD,
+         "4:36", "a Pi 5 renumbers"},
+        {PORT "relays:\n  driver: gpio\n  charge: {type: monostable, line: /dev/gpiochip0:1}\n" GPIO_LOAD,
+         "4:36", "a Pi 5 renumbers"},
+        {PORT "relays:\n  driver: gpio\n  charge: {type: monostable, line: gpiochip0}\n" GPIO_LOAD, "4:36",
+         "a Pi 5 renumbers"},
+        {PORT "relays:\n  driver: gpio\n  charge: {type: monostable, line: !GPIO17}\n" GPIO_LOAD, "4:36",
+         "put quotes around"},
+        {PORT "relays:\n  driver: gpio\n  charge: {type: monostable, line: \"x:\"}\n" GPIO_LOAD, "4:36",
+         "\"chip-label:offset\" or \"LINE-NAME\""},
+        {PORT "relays:\n  driver: gpio\n  charge: {type: monostable, line: \":4\"}\n" GPIO_LOAD, "4:36",
          "\"chip-label:offset\""},
+        {PORT "relays:\n  driver: gpio\n  charge: {type: monostable, line: \"x:-1\"}\n" GPIO_LOAD, "4:36",
+         "\"chip-label:offset\""},
+        {PORT "relays:\n  driver: gpio\n  charge: {type: monostable, line: \"!\"}\n" GPIO_LOAD, "4:36",
+         "\"chip-label:offset\""},
+        {PORT "relays:\n  driver: gpio\n  charge: {type: monostable, line: "
+              "a2345678901234567890123456789012}\n" GPIO_LOAD,
+         "4:36", "\"chip-label:offset\""},
 
         /* settings */
         {PORT "settings: on\n", "2:11", "a value; expected settings"},
@@ -301,7 +324,8 @@ static const struct bad bad_files[] = {
         {PORT "settings: {vmin: 3.60V, vmax: 3.50V}\n", "2:11", "3.500"},
         {PORT "settings: {charge_restart: 20%}\n", "2:11", "20"},
         {"role: monitor\n" PORT "settings: {vmax: 3.6V}\n", "3:12", "'vmax' has no effect in role monitor"},
-        {"role: monitor\n" PORT "settings: {solar_peak: 2kW, vmin: 3.0V}\n", "3:29", "'vmin' has no effect in role monitor"},
+        {"role: monitor\n" PORT "settings: {solar_peak: 2kW, vmin: 3.0V}\n", "3:29",
+         "'vmin' has no effect in role monitor"},
 };
 
 /* True if a line of error is "NAME:PLACE: ...PHRASE...". */
@@ -309,10 +333,11 @@ static bool says(const char *error, const char *name, const char *place, const c
         char prefix[128];
         int length = snprintf(prefix, sizeof(prefix), "%s:%s: ", name, place);
 
-        for (const char *line = error; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
+        for (const char *line = error; line && *line;
+             line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
                 const char *end = strchr(line, '\n');
-                size_t n = end ? (size_t) (end - line) : strlen(line);
-                if (strncmp(line, prefix, (size_t) length) == 0 && memmem(line, n, phrase, strlen(phrase)))
+                size_t n = end ? (size_t)(end - line) : strlen(line);
+                if (strncmp(line, prefix, (size_t)length) == 0 && memmem(line, n, phrase, strlen(phrase)))
                         return true;
         }
         return false;
@@ -327,7 +352,8 @@ static void check_bad(const char *text, size_t size, const char *place, const ch
         memcpy(&before, &c, sizeof(c));
         r = config_parse("bad.yaml", text, size, &c, &error);
         if (r != -EINVAL || !error || !says(error, "bad.yaml", place, phrase)) {
-                print_error("text:\n%.*s\nexpected %s ... %s\ngot %d:\n%s\n", (int) size, text, place, phrase, r, error ? error : "(none)");
+                print_error("text:\n%.*s\nexpected %s ... %s\ngot %d:\n%s\n", (int)size, text, place, phrase,
+                            r, error ? error : "(none)");
                 fail();
         }
         assert_memory_equal(&c, &before, sizeof(c)); /* nothing half applied */
@@ -335,9 +361,10 @@ static void check_bad(const char *text, size_t size, const char *place, const ch
 }
 
 static void test_bad_files(void **state) {
-        (void) state;
+        (void)state;
         for (size_t i = 0; i < sizeof(bad_files) / sizeof(*bad_files); i++)
-                check_bad(bad_files[i].text, strlen(bad_files[i].text), bad_files[i].place, bad_files[i].phrase);
+                check_bad(bad_files[i].text, strlen(bad_files[i].text), bad_files[i].place,
+                          bad_files[i].phrase);
 }
 
 static void test_bytes(void **state) {
@@ -347,7 +374,7 @@ static void test_bytes(void **state) {
         struct config c;
         char *error = NULL;
 
-        (void) state;
+        (void)state;
         assert_non_null(large);
         check_bad(nul, sizeof(nul) - 1, "2:7", "a NUL byte");
         check_bad(utf16, sizeof(utf16) - 1, "1:4", "a NUL byte");
@@ -368,13 +395,17 @@ static void test_all_problems(void **state) {
                                    "settings:\n"
                                    "  vmin: low\n"
                                    "  vmx: 3.6V\n";
-        static const char *const places[] = {"x.yaml:1:1: unknown key 'rool'", "x.yaml:1:1: no port", "x.yaml:2:8: ", "x.yaml:3:6: ",
-                                             "x.yaml:5:9: ", "x.yaml:6:3: "};
+        static const char *const places[] = {"x.yaml:1:1: unknown key 'rool'",
+                                             "x.yaml:1:1: no port",
+                                             "x.yaml:2:8: ",
+                                             "x.yaml:3:6: ",
+                                             "x.yaml:5:9: ",
+                                             "x.yaml:6:3: "};
         struct config c;
         char *error = NULL;
         const char *at;
 
-        (void) state;
+        (void)state;
         assert_int_equal(config_parse("x.yaml", text, strlen(text), &c, &error), -EINVAL);
         at = error;
         for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
@@ -394,9 +425,9 @@ static void test_many_problems(void **state) {
         char *error = NULL;
         const char *last;
 
-        (void) state;
+        (void)state;
         for (int i = 0; i < 60; i++)
-                (void) snprintf(text + strlen(text), sizeof(text) - strlen(text), "nonsense%d: 1\n", i);
+                (void)snprintf(text + strlen(text), sizeof(text) - strlen(text), "nonsense%d: 1\n", i);
         assert_int_equal(config_parse("m.yaml", text, strlen(text), &c, &error), -EINVAL);
         last = strrchr(error, '\n');
         assert_non_null(last);
@@ -410,7 +441,7 @@ static void test_message_is_one_line(void **state) {
         struct config c;
         char *error = NULL;
 
-        (void) state;
+        (void)state;
         assert_int_equal(config_parse("c.yaml", text, strlen(text), &c, &error), -EINVAL);
         assert_string_equal(error, "c.yaml:2:7: 'a?b?[31m'; expected gateway or monitor");
         free(error);
@@ -422,13 +453,13 @@ static void test_load(void **state) {
         char *error = NULL;
         int fd = mkstemp(path);
 
-        (void) state;
+        (void)state;
         assert_true(fd >= 0);
         assert_int_equal(write(fd, PORT, strlen(PORT)), strlen(PORT));
-        (void) close(fd);
+        (void)close(fd);
         assert_int_equal(config_load(path, &c, &error), 0);
         assert_string_equal(c.port_path, "/dev/ttyUSB0");
-        (void) unlink(path);
+        (void)unlink(path);
 
         assert_int_equal(config_load(path, &c, &error), -ENOENT);
         assert_non_null(strstr(error, "cannot be read: No such file"));
@@ -441,11 +472,11 @@ static void test_load(void **state) {
         assert_non_null(strstr(error, "larger than"));
         free(error);
 
-        (void) snprintf(fifo, sizeof(fifo), "%s.fifo", path);
+        (void)snprintf(fifo, sizeof(fifo), "%s.fifo", path);
         assert_int_equal(mkfifo(fifo, 0600), 0);
         assert_int_equal(config_load(fifo, &c, &error), -EINVAL); /* empty, and does not hang */
         free(error);
-        (void) unlink(fifo);
+        (void)unlink(fifo);
 }
 
 /* The file that is installed is good, and says what the daemon would do without it. */
@@ -453,7 +484,7 @@ static void test_example(void **state) {
         struct config c, standard;
         char *error = NULL;
 
-        (void) state;
+        (void)state;
         config_init(&standard);
         if (config_load(SOURCE_ROOT "/conf/smartbms.yaml", &c, &error) < 0)
                 fail_msg("%s", error);
@@ -464,10 +495,12 @@ static void test_example(void **state) {
 
 int main(void) {
         static const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_defaults),     cmocka_unit_test(test_everything),   cmocka_unit_test(test_monitor),
-                cmocka_unit_test(test_good_forms),   cmocka_unit_test(test_sensor_types), cmocka_unit_test(test_bad_files),
-                cmocka_unit_test(test_bytes),        cmocka_unit_test(test_all_problems), cmocka_unit_test(test_many_problems),
-                cmocka_unit_test(test_message_is_one_line), cmocka_unit_test(test_load),  cmocka_unit_test(test_example),
+                cmocka_unit_test(test_defaults),      cmocka_unit_test(test_everything),
+                cmocka_unit_test(test_monitor),       cmocka_unit_test(test_good_forms),
+                cmocka_unit_test(test_sensor_types),  cmocka_unit_test(test_bad_files),
+                cmocka_unit_test(test_bytes),         cmocka_unit_test(test_all_problems),
+                cmocka_unit_test(test_many_problems), cmocka_unit_test(test_message_is_one_line),
+                cmocka_unit_test(test_load),          cmocka_unit_test(test_example),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The extended data output's port: whole frames or none, a link that is there while we are, and nothing old for a new reader. */
+/* The extended data output's port: whole frames or none, a link that is there while we are, and nothing old
+ * for a new reader. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -29,12 +30,12 @@ struct fixture {
 static void on_fault(void *userdata, usec_t now, const char *text) {
         struct fixture *f = userdata;
 
-        (void) now;
+        (void)now;
         if (text[0])
                 f->faults++;
         else
                 f->recoveries++;
-        (void) snprintf(f->text, sizeof(f->text), "%s", text);
+        (void)snprintf(f->text, sizeof(f->text), "%s", text);
 }
 
 static int setup(void **state) {
@@ -44,7 +45,7 @@ static int setup(void **state) {
         assert_true(sd_event_new(&f->event) >= 0);
         strcpy(f->directory, "/tmp/test-output-XXXXXX");
         assert_non_null(mkdtemp(f->directory));
-        (void) snprintf(f->link, sizeof(f->link), "%s/out", f->directory);
+        (void)snprintf(f->link, sizeof(f->link), "%s/out", f->directory);
         config_init(&f->config);
         *state = f;
         return 0;
@@ -54,7 +55,7 @@ static int teardown(void **state) {
         struct fixture *f = *state;
 
         output_port_free(f->output);
-        (void) unlink(f->link);
+        (void)unlink(f->link);
         assert_int_equal(rmdir(f->directory), 0); /* nothing is left behind */
         sd_event_unref(f->event);
         free(f);
@@ -70,7 +71,7 @@ static void start(struct fixture *f) {
 /* A frame that says which one it is; the adapter does not look inside. */
 static void frame_number(uint8_t number, uint8_t ret[FRAME_SIZE]) {
         for (unsigned i = 0; i < FRAME_SIZE; i++)
-                ret[i] = (uint8_t) (number + i);
+                ret[i] = (uint8_t)(number + i);
 }
 
 static void write_number(struct fixture *f, uint8_t number) {
@@ -87,7 +88,7 @@ static void expect_number(int fd, uint8_t number) {
         for (size_t n = 0; n < sizeof(frame);) {
                 ssize_t r = read(fd, frame + n, sizeof(frame) - n);
                 assert_true(r > 0);
-                n += (size_t) r;
+                n += (size_t)r;
         }
         assert_memory_equal(frame, expected, sizeof(frame));
 }
@@ -108,7 +109,7 @@ static int open_reader(const char *path) {
 
 static void test_none(void **state) {
         struct fixture *f = *state;
-        struct output_port *o = (struct output_port *) f;
+        struct output_port *o = (struct output_port *)f;
 
         assert_int_equal(output_port_new(f->event, &f->config, on_fault, f, &o), 0);
         assert_null(o);
@@ -136,13 +137,13 @@ static void test_pty(void **state) {
                 expect_number(fd, i);
         }
         expect_nothing(fd);
-        (void) close(fd);
+        (void)close(fd);
 
         write_number(f, 77);
         fd = open_reader(f->link); /* the next reader starts with the next frame */
         write_number(f, 78);
         expect_number(fd, 78);
-        (void) close(fd);
+        (void)close(fd);
 
         f->output = output_port_free(f->output);
         assert_int_equal(lstat(f->link, &st), -1);
@@ -173,11 +174,11 @@ static void test_stalled_reader(void **state) {
                 r = read(fd, frame + n, sizeof(frame) - n);
                 if (r <= 0) {
                         quiet++;
-                        (void) usleep(2000);
+                        (void)usleep(2000);
                         continue;
                 }
                 quiet = 0;
-                n += (size_t) r;
+                n += (size_t)r;
                 if (n < sizeof(frame))
                         continue;
                 assert_memory_equal(frame, expected, sizeof(frame));
@@ -187,13 +188,13 @@ static void test_stalled_reader(void **state) {
         assert_true(got + 1 >= written - 3 && got <= written - 3); /* the last may still wait for its rest */
         write_number(f, 9);
         if (n > 0) { /* its rest, then the new one */
-                for (; n < sizeof(frame); n += (size_t) r)
+                for (; n < sizeof(frame); n += (size_t)r)
                         assert_true((r = read(fd, frame + n, sizeof(frame) - n)) > 0);
                 assert_memory_equal(frame, expected, sizeof(frame));
         }
         expect_number(fd, 9);
         assert_int_equal(output_port_dropped(f->output), 3);
-        (void) close(fd);
+        (void)close(fd);
 }
 
 /* A link of an earlier run is replaced; a file of somebody's is not, and the trouble ends when it is gone. */
@@ -212,7 +213,7 @@ static void test_link(void **state) {
 
         fd = open(f->link, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
         assert_true(fd >= 0);
-        (void) close(fd);
+        (void)close(fd);
         start(f);
         assert_int_equal(f->faults, 1);
         assert_non_null(strstr(f->text, "is there and is no link"));
@@ -225,7 +226,7 @@ static void test_link(void **state) {
         fd = open_reader(f->link);
         write_number(f, 2);
         expect_number(fd, 2);
-        (void) close(fd);
+        (void)close(fd);
 }
 
 /* A link that somebody else has set meanwhile stays. */
@@ -262,7 +263,7 @@ static void test_port(void **state) {
                 assert_true(loop_until(f->event, &f->recoveries, round, 3 * USEC_PER_SEC));
                 write_number(f, 13);
                 expect_number(master, 13);
-                (void) close(master);
+                (void)close(master);
                 assert_true(loop_until(f->event, &f->faults, round + 1, USEC_PER_SEC));
                 assert_non_null(strstr(f->text, "disconnected"));
                 assert_int_equal(unlink(f->link), 0);
@@ -285,14 +286,19 @@ static void test_not_the_input(void **state) {
         start(f);
         assert_int_equal(f->faults, 1);
         assert_non_null(strstr(f->text, "is the input port"));
-        (void) close(master);
+        (void)close(master);
 }
 
 int main(void) {
 #define OUTPUT_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         static const struct CMUnitTest tests[] = {
-                OUTPUT_TEST(test_none), OUTPUT_TEST(test_pty),  OUTPUT_TEST(test_stalled_reader), OUTPUT_TEST(test_link),
-                OUTPUT_TEST(test_foreign_link_stays), OUTPUT_TEST(test_port), OUTPUT_TEST(test_not_the_input),
+                OUTPUT_TEST(test_none),
+                OUTPUT_TEST(test_pty),
+                OUTPUT_TEST(test_stalled_reader),
+                OUTPUT_TEST(test_link),
+                OUTPUT_TEST(test_foreign_link_stays),
+                OUTPUT_TEST(test_port),
+                OUTPUT_TEST(test_not_the_input),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The sequencing of coils, on lines that this test plays itself (it defines gpio.h's functions, so the library's are not linked): what
- * each coil sees and when, feedback, busy lines, a chip that vanishes and returns. The log driver touches no line at all. */
+/* The sequencing of coils, on lines that this test plays itself (it defines gpio.h's functions, so the
+ * library's are not linked): what each coil sees and when, feedback, busy lines, a chip that vanishes and
+ * returns. The log driver touches no line at all. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -33,13 +34,14 @@ static struct {
         bool both_coils; /* set and reset of one relay were active at once */
 } board;
 
-int gpio_line_open(const struct config_line *config, enum gpio_direction direction, struct gpio_line **ret, char *ret_why, size_t size) {
+int gpio_line_open(const struct config_line *config, enum gpio_direction direction, struct gpio_line **ret,
+                   char *ret_why, size_t size) {
         for (int i = 0; i < _LINES; i++) {
                 struct gpio_line *l = &board.lines[i];
                 if (strcmp(line_names[i], config->name) != 0)
                         continue;
                 if (board.open_error[i] < 0) {
-                        (void) snprintf(ret_why, size, "GPIO line %s is in use by 'other'", config->name);
+                        (void)snprintf(ret_why, size, "GPIO line %s is in use by 'other'", config->name);
                         return board.open_error[i];
                 }
                 assert_false(l->open);
@@ -97,18 +99,18 @@ struct fixture {
 static void on_fault(void *userdata, usec_t now, const char *text) {
         struct fixture *f = userdata;
 
-        (void) now;
+        (void)now;
         if (text[0])
                 f->faults++;
         else
                 f->recoveries++;
-        (void) snprintf(f->text, sizeof(f->text), "%s", text);
+        (void)snprintf(f->text, sizeof(f->text), "%s", text);
 }
 
 static void on_feedback(void *userdata, usec_t now, enum relay_id relay, struct maybe closed, bool at_start) {
         struct fixture *f = userdata;
 
-        (void) now;
+        (void)now;
         f->feedbacks++;
         f->relay = relay;
         f->closed = closed;
@@ -133,9 +135,16 @@ static int setup(void **state) {
         assert_true(sd_event_new(&f->event) >= 0);
         config_init(&f->config);
         f->config.relay_driver = RELAY_DRIVER_GPIO;
-        f->config.relays[RELAY_CHARGE] = (struct config_relay){.present = true, .latching = true, .set = named("CS"), .reset = named("CR"),
-                                                               .feedback = named("CF"), .pulse_msec = 50};
-        f->config.relays[RELAY_LOAD] = (struct config_relay){.present = true, .latching = true, .set = named("LS"), .reset = named("LR"),
+        f->config.relays[RELAY_CHARGE] = (struct config_relay){.present = true,
+                                                               .latching = true,
+                                                               .set = named("CS"),
+                                                               .reset = named("CR"),
+                                                               .feedback = named("CF"),
+                                                               .pulse_msec = 50};
+        f->config.relays[RELAY_LOAD] = (struct config_relay){.present = true,
+                                                             .latching = true,
+                                                             .set = named("LS"),
+                                                             .reset = named("LR"),
                                                              .pulse_msec = 80};
         *state = f;
         return 0;
@@ -154,12 +163,14 @@ static int teardown(void **state) {
 }
 
 static void start(struct fixture *f) {
-        const struct relay_output_callbacks callbacks = {.feedback = on_feedback, .fault = on_fault, .userdata = f};
+        const struct relay_output_callbacks callbacks = {
+                .feedback = on_feedback, .fault = on_fault, .userdata = f};
 
         assert_int_equal(relay_output_new(f->event, &f->config, &callbacks, &f->output), 0);
 }
 
-/* A pulse of about msec: never shorter, and not so long that a coil would suffer (the machine may be busy). */
+/* A pulse of about msec: never shorter, and not so long that a coil would suffer (the machine may be busy).
+ */
 static void expect_pulse(const struct gpio_line *l, unsigned pulses, usec_t msec) {
         assert_int_equal(l->rises, pulses);
         assert_int_equal(l->falls, pulses);
@@ -173,7 +184,8 @@ static void test_start_opens(void **state) {
         struct fixture *f = *state;
 
         start(f);
-        assert_true(board.lines[CHARGE_RESET].active && board.lines[LOAD_RESET].active); /* both at once, without the loop */
+        assert_true(board.lines[CHARGE_RESET].active &&
+                    board.lines[LOAD_RESET].active); /* both at once, without the loop */
         loop_for(f->event, 200 * USEC_PER_MSEC);
         expect_pulse(&board.lines[CHARGE_RESET], 1, 50);
         expect_pulse(&board.lines[LOAD_RESET], 1, 80);
@@ -248,7 +260,8 @@ static void test_open_both(void **state) {
 static void test_monostable(void **state) {
         struct fixture *f = *state;
 
-        f->config.relays[RELAY_LOAD] = (struct config_relay){.present = true, .line = named("LL"), .pulse_msec = 50};
+        f->config.relays[RELAY_LOAD] =
+                (struct config_relay){.present = true, .line = named("LL"), .pulse_msec = 50};
         start(f);
         assert_false(board.lines[LOAD_LINE].active);
         relay_output_set(f->output, RELAY_LOAD, true);
@@ -275,7 +288,8 @@ static void test_end_opens(void **state) {
         assert_true(board.lines[CHARGE_RESET].fell - board.lines[CHARGE_RESET].rose >= 50 * USEC_PER_MSEC);
 }
 
-/* P16, P4: what an earlier run left behind is read before the first pulse; later changes need two equal readings. */
+/* P16, P4: what an earlier run left behind is read before the first pulse; later changes need two equal
+ * readings. */
 static void test_feedback(void **state) {
         struct fixture *f = *state;
 
@@ -367,8 +381,8 @@ static void test_chip_vanishes(void **state) {
         assert_true(loop_until(f->event, &f->faults, 1, 2 * USEC_PER_SEC)); /* found while idle */
         assert_true(loop_now() - gone < USEC_PER_SEC);
         assert_non_null(strstr(f->text, "load relay: GPIO chip is gone"));
-        assert_false(f->closed.known);                     /* no reading of the feedback */
-        relay_output_set(f->output, RELAY_LOAD, false);    /* cannot be done now, but is not forgotten */
+        assert_false(f->closed.known);                  /* no reading of the feedback */
+        relay_output_set(f->output, RELAY_LOAD, false); /* cannot be done now, but is not forgotten */
         for (int i = 0; i < _LINES; i++) {
                 board.lines[i].fail = 0;
                 board.open_error[i] = 0;
@@ -413,10 +427,19 @@ static void test_log_driver(void **state) {
 int main(void) {
 #define RELAY_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         static const struct CMUnitTest tests[] = {
-                RELAY_TEST(test_start_opens), RELAY_TEST(test_pulses),    RELAY_TEST(test_opening_cuts_closing),
-                RELAY_TEST(test_closing_waits_for_opening_pulse),         RELAY_TEST(test_open_both),
-                RELAY_TEST(test_monostable),  RELAY_TEST(test_end_opens), RELAY_TEST(test_feedback),
-                RELAY_TEST(test_busy_line),   RELAY_TEST(test_busy_feedback), RELAY_TEST(test_mid_pulse), RELAY_TEST(test_chip_vanishes), RELAY_TEST(test_set_fails),
+                RELAY_TEST(test_start_opens),
+                RELAY_TEST(test_pulses),
+                RELAY_TEST(test_opening_cuts_closing),
+                RELAY_TEST(test_closing_waits_for_opening_pulse),
+                RELAY_TEST(test_open_both),
+                RELAY_TEST(test_monostable),
+                RELAY_TEST(test_end_opens),
+                RELAY_TEST(test_feedback),
+                RELAY_TEST(test_busy_line),
+                RELAY_TEST(test_busy_feedback),
+                RELAY_TEST(test_mid_pulse),
+                RELAY_TEST(test_chip_vanishes),
+                RELAY_TEST(test_set_fails),
                 RELAY_TEST(test_log_driver),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The serial adapter on real ptys: bytes with their time, one "lost" for each "opened", back by itself when the other side is. */
+/* The serial adapter on real ptys: bytes with their time, one "lost" for each "opened", back by itself when
+ * the other side is. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -36,7 +37,7 @@ static void on_bytes(void *userdata, usec_t now, const uint8_t *data, size_t siz
 
         assert_true(size > 0 && f->size + size <= sizeof(f->data));
         memcpy(f->data + f->size, data, size);
-        f->size += (unsigned) size;
+        f->size += (unsigned)size;
         if (f->calls++ == 0)
                 f->first = now;
         assert_true(now >= f->last);
@@ -46,20 +47,20 @@ static void on_bytes(void *userdata, usec_t now, const uint8_t *data, size_t siz
 static void on_opened(void *userdata, usec_t now, const char *name) {
         struct fixture *f = userdata;
 
-        (void) now;
+        (void)now;
         assert_int_equal(f->opened, f->lost);
         f->opened++;
-        (void) snprintf(f->name, sizeof(f->name), "%s", name);
+        (void)snprintf(f->name, sizeof(f->name), "%s", name);
 }
 
 static void on_lost(void *userdata, usec_t now, const char *why) {
         struct fixture *f = userdata;
 
-        (void) now;
+        (void)now;
         f->lost++;
         assert_int_equal(f->opened, f->lost);
         assert_null(serial_name(f->serial));
-        (void) snprintf(f->why, sizeof(f->why), "%s", why);
+        (void)snprintf(f->why, sizeof(f->why), "%s", why);
 }
 
 /* The other side: a new pty with the link set to it, as the simulator makes it. */
@@ -71,13 +72,13 @@ static void pty_make(struct fixture *f) {
         assert_int_equal(grantpt(f->master), 0);
         assert_int_equal(unlockpt(f->master), 0);
         assert_int_equal(ptsname_r(f->master, slave, sizeof(slave)), 0);
-        (void) snprintf(temporary, sizeof(temporary), "%s.new", f->link);
+        (void)snprintf(temporary, sizeof(temporary), "%s.new", f->link);
         assert_int_equal(symlink(slave, temporary), 0);
         assert_int_equal(rename(temporary, f->link), 0);
 }
 
 static void pty_drop(struct fixture *f) {
-        (void) close(f->master);
+        (void)close(f->master);
         f->master = -1;
 }
 
@@ -89,7 +90,7 @@ static int setup(void **state) {
         assert_true(sd_event_new(&f->event) >= 0);
         strcpy(f->directory, "/tmp/test-serial-XXXXXX");
         assert_non_null(mkdtemp(f->directory));
-        (void) snprintf(f->link, sizeof(f->link), "%s/pack", f->directory);
+        (void)snprintf(f->link, sizeof(f->link), "%s/pack", f->directory);
         config_init(&f->config);
         strcpy(f->config.port_path, f->link);
         *state = f;
@@ -101,16 +102,17 @@ static int teardown(void **state) {
 
         serial_free(f->serial);
         if (f->master >= 0)
-                (void) close(f->master);
-        (void) unlink(f->link);
-        (void) rmdir(f->directory);
+                (void)close(f->master);
+        (void)unlink(f->link);
+        (void)rmdir(f->directory);
         sd_event_unref(f->event);
         free(f);
         return 0;
 }
 
 static void start(struct fixture *f) {
-        const struct serial_callbacks callbacks = {.bytes = on_bytes, .opened = on_opened, .lost = on_lost, .userdata = f};
+        const struct serial_callbacks callbacks = {
+                .bytes = on_bytes, .opened = on_opened, .lost = on_lost, .userdata = f};
 
         assert_int_equal(serial_new(f->event, &f->config, &callbacks, &f->serial), 0);
         assert_int_equal(f->opened, 0); /* no callback before the caller has its pointer */
@@ -122,7 +124,7 @@ static void test_every_byte(void **state) {
         usec_t before;
 
         for (unsigned i = 0; i < sizeof(all); i++)
-                all[i] = (uint8_t) i; /* with every byte a cooked terminal would eat or change */
+                all[i] = (uint8_t)i; /* with every byte a cooked terminal would eat or change */
         pty_make(f);
         start(f);
         assert_true(loop_until(f->event, &f->opened, 1, USEC_PER_SEC));
@@ -155,7 +157,7 @@ static void test_no_old_bytes(void **state) {
         loop_for(f->event, 50 * USEC_PER_MSEC);
         assert_int_equal(f->size, 3);
         assert_memory_equal(f->data, "new", 3);
-        (void) close(fd);
+        (void)close(fd);
 }
 
 static void test_lost_once_and_back(void **state) {
@@ -173,7 +175,8 @@ static void test_lost_once_and_back(void **state) {
                 gone = loop_now();
                 pty_drop(f);
                 assert_true(loop_until(f->event, &f->lost, round, USEC_PER_SEC));
-                assert_true(loop_now() - gone < 500 * USEC_PER_MSEC); /* design 12: both relays open within 1 s */
+                assert_true(loop_now() - gone <
+                            500 * USEC_PER_MSEC); /* design 12: both relays open within 1 s */
                 assert_string_equal(f->why, "disconnected");
                 loop_for(f->event, 300 * USEC_PER_MSEC); /* the link points nowhere now */
                 assert_int_equal(f->lost, round);
@@ -184,7 +187,8 @@ static void test_lost_once_and_back(void **state) {
         }
 }
 
-/* 0.2 s, doubling to 2 s: a port that comes late is found within 2 s, and one that is missing does not keep the machine busy. */
+/* 0.2 s, doubling to 2 s: a port that comes late is found within 2 s, and one that is missing does not keep
+ * the machine busy. */
 static void test_backoff(void **state) {
         struct fixture *f = *state;
         usec_t made;
@@ -203,9 +207,9 @@ static void test_backoff(void **state) {
 
 /* A flood does not keep the loop from its timers. */
 static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
-        (void) source;
-        (void) usec;
-        ++*(unsigned *) userdata;
+        (void)source;
+        (void)usec;
+        ++*(unsigned *)userdata;
         return 0;
 }
 
@@ -221,11 +225,12 @@ static void test_flood(void **state) {
         assert_int_equal(fcntl(f->master, F_SETFL, O_NONBLOCK), 0);
         start(f);
         assert_true(loop_until(f->event, &f->opened, 1, USEC_PER_SEC));
-        assert_true(sd_event_add_time_relative(f->event, &tick, CLOCK_BOOTTIME, 20 * USEC_PER_MSEC, 1, on_tick, &ticks) >= 0);
+        assert_true(sd_event_add_time_relative(f->event, &tick, CLOCK_BOOTTIME, 20 * USEC_PER_MSEC, 1,
+                                               on_tick, &ticks) >= 0);
         started = loop_now();
         while (ticks == 0 && loop_now() - started < USEC_PER_SEC) {
                 ssize_t n = write(f->master, block, sizeof(block));
-                sent += n > 0 ? (unsigned) n : 0;
+                sent += n > 0 ? (unsigned)n : 0;
                 f->size = 0;
                 assert_true(sd_event_run(f->event, 1000) >= 0);
         }
@@ -249,7 +254,7 @@ static void test_refusals(void **state) {
         struct tty tty = TTY_CLOSED;
         char why[128];
 
-        (void) state;
+        (void)state;
         for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
                 assert_int_equal(tty_open(rows[i].path, false, &tty, why, sizeof(why)), rows[i].error);
                 assert_string_equal(why, rows[i].why);
@@ -284,7 +289,8 @@ static void test_line_parameters(void **state) {
         assert_int_equal(tcgetattr(tty.fd, &t), 0);
         assert_int_equal(cfgetispeed(&t), B9600);
         assert_int_equal(cfgetospeed(&t), B9600);
-        assert_int_equal(t.c_cflag & (CSIZE | CSTOPB | PARENB | CRTSCTS | CLOCAL | CREAD), CS8 | CLOCAL | CREAD);
+        assert_int_equal(t.c_cflag & (CSIZE | CSTOPB | PARENB | CRTSCTS | CLOCAL | CREAD),
+                         CS8 | CLOCAL | CREAD);
         assert_int_equal(t.c_iflag & (IXON | IXOFF | ICRNL | INLCR | IGNCR | ISTRIP | BRKINT | PARMRK), 0);
         assert_int_equal(t.c_lflag & (ECHO | ICANON | ISIG | IEXTEN), 0);
         assert_int_equal(t.c_oflag & OPOST, 0);
@@ -295,8 +301,10 @@ static void test_line_parameters(void **state) {
 static void test_usb_missing(void **state) {
         char path[64] = "untouched", why[128];
 
-        (void) state;
-        assert_int_equal(tty_find_usb(0xfffe, 0xfffd, "NO-SUCH-ADAPTER", path, sizeof(path), why, sizeof(why)), -ENODEV);
+        (void)state;
+        assert_int_equal(
+                tty_find_usb(0xfffe, 0xfffd, "NO-SUCH-ADAPTER", path, sizeof(path), why, sizeof(why)),
+                -ENODEV);
         assert_string_equal(path, "untouched");
         assert_string_equal(why, "not plugged in");
 }
@@ -304,9 +312,14 @@ static void test_usb_missing(void **state) {
 int main(void) {
 #define SERIAL_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         static const struct CMUnitTest tests[] = {
-                SERIAL_TEST(test_every_byte), SERIAL_TEST(test_no_old_bytes),   SERIAL_TEST(test_lost_once_and_back),
-                SERIAL_TEST(test_backoff),        SERIAL_TEST(test_flood),
-                SERIAL_TEST(test_one_reader), SERIAL_TEST(test_line_parameters), cmocka_unit_test(test_refusals),
+                SERIAL_TEST(test_every_byte),
+                SERIAL_TEST(test_no_old_bytes),
+                SERIAL_TEST(test_lost_once_and_back),
+                SERIAL_TEST(test_backoff),
+                SERIAL_TEST(test_flood),
+                SERIAL_TEST(test_one_reader),
+                SERIAL_TEST(test_line_parameters),
+                cmocka_unit_test(test_refusals),
                 cmocka_unit_test(test_usb_missing),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
