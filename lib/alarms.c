@@ -125,10 +125,11 @@ static void update_cycling(struct bms *b, usec_t now) {
                 bool suppressed = id == RELAY_CHARGE && b->alarms[ALARM_IMBALANCE_WARNING].active && !relay->locked;
 
                 set_alarm(b, now, alarms[id], held && !suppressed, "the %s relay %s", relay_name(id),
-                          relay->locked ? "cycled twice within a day and stays open until `smartbmsctl release`"
-                          : relay->cycling
-                                  ? "closed six times within an hour and waits until that is over"
-                                  : "opened three times by V-min without being charged in between, and waits for charge");
+                          relay->locked
+                                  ? "cycled twice within a day and stays open until `smartbmsctl release`"
+                          : relay->cycling ? "closed six times within an hour and waits until that is over"
+                                           : "opened three times by V-min without being charged in between, "
+                                             "and waits for charge");
         }
 }
 

@@ -162,7 +162,8 @@ static void end_recover(struct bms *b, usec_t now, const char *why) {
 }
 
 static bool recover_forbidden(const struct bms *b) {
-        static const enum rule rules[] = {RULE_V_MAX, RULE_T_MIN_CHARGE, RULE_T_MIN_DISCHARGE, RULE_T_MAX, RULE_T_MAX_CELL};
+        static const enum rule rules[] = {RULE_V_MAX, RULE_T_MIN_CHARGE, RULE_T_MIN_DISCHARGE, RULE_T_MAX,
+                                          RULE_T_MAX_CELL};
 
         for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
                 if (protection_tripped(&b->protection, rules[i]))
@@ -518,7 +519,8 @@ int bms_accept_cells(struct bms *b, usec_t now, char *ret_error, size_t size) {
                 return r;
         r = link_accept_cells(&b->link, now);
         if (r < 0)
-                return refuse(r, ret_error, size, "no other number of cells than %u was heard in the last 10 s", before);
+                return refuse(r, ret_error, size,
+                              "no other number of cells than %u was heard in the last 10 s", before);
         pack_forget_cells(&b->pack);
         configure_soc(b);
         report_link(b, now, b->link.state, before);

@@ -38,13 +38,13 @@ void energy_init(struct energy *e);
  * energy_init() is added to them. */
 void energy_restore(struct energy *e, const struct energy_sum sums[_ENERGY_MAX]);
 
-/* One error-free frame. Energy of an interval := mean of its two currents * mean of its two pack voltages * duration,
- * for gaps of up to 3 periods; longer gaps only add to gap_usec. Where the two currents have opposite signs the sign of
- * their mean decides where all of it goes.
+/* One error-free frame. Energy of an interval := mean of its two currents * mean of its two pack voltages *
+ * duration, for gaps of up to 3 periods; longer gaps only add to gap_usec. Where the two currents have
+ * opposite signs the sign of their mean decides where all of it goes.
  *
- * The sign of each sensor's current decides: I1 > 0 and I2 < 0 (a consumer that feeds back) are collected, I1 < 0 and
- * I2 > 0 are consumed. So with one sensor (I2 unknown) the sign of I1 decides, and with two the books balance. A current
- * that is unknown at either end of an interval is not counted in it. */
+ * The sign of each sensor's current decides: I1 > 0 and I2 < 0 (a consumer that feeds back) are collected, I1
+ * < 0 and I2 > 0 are consumed. So with one sensor (I2 unknown) the sign of I1 decides, and with two the books
+ * balance. A current that is unknown at either end of an interval is not counted in it. */
 void energy_frame(struct energy *e, usec_t now, usec_t period, const struct frame *frame);
 
 void energy_new_day(struct energy *e); /* local midnight has passed on a synchronised clock */

@@ -5,8 +5,8 @@
 
 #define RULE_NONE _RULE_MAX
 
-/* P2: why the SOC terms are waived. SOC can be unknown though a full sync was seen (capacity unset, S1): a term that can
- * never become true again would leave the relay open for good. */
+/* P2: why the SOC terms are waived. SOC can be unknown though a full sync was seen (capacity unset, S1): a
+ * term that can never become true again would leave the relay open for good. */
 static bool soc_terms_apply(const struct relay_inputs *in) {
         return !in->limits->critical && in->calibrated && in->soc_permyriad.known;
 }

@@ -154,7 +154,8 @@ static void fill_cells(const struct bms *b, usec_t now, struct snapshot *s) {
                 out->missing = cell->missed >= 2;
                 out->v_red = cell->voltage_mv.known && (v <= v_min || v >= v_max);
                 out->t_red = cell->temperature_decic.known &&
-                             (t < b->limits.t_min_decic || t > limits_t_max_decic(&b->limits, &b->pack, now, (uint8_t)i));
+                             (t < b->limits.t_min_decic ||
+                              t > limits_t_max_decic(&b->limits, &b->pack, now, (uint8_t)i));
         }
 }
 

@@ -119,8 +119,8 @@ static void test_exact_over_random_sequences(void **state) {
         }
 }
 
-/* Ten years of 0.5 s intervals at the largest power, by way of the largest steady frames: 63 million would take long, so
- * a hundredth of them, on totals that already hold the rest. */
+/* Ten years of 0.5 s intervals at the largest power, by way of the largest steady frames: 63 million would
+ * take long, so a hundredth of them, on totals that already hold the rest. */
 static void test_ten_years(void **state) {
         const int64_t frames = 10 * 365 * INT64_C(86400) * 2 / 100;
         struct energy_sum before[_ENERGY_MAX] = {};

@@ -281,7 +281,11 @@ static void test_bypass_margin(void **state) {
                 bool calibrated;
                 int mv;
                 bool closes;
-        } rows[] = {{true, 3500, false}, {true, 3495, true}, {false, 3455, false}, {false, 3450, true}, {false, 3445, true}};
+        } rows[] = {{true, 3500, false},
+                    {true, 3495, true},
+                    {false, 3455, false},
+                    {false, 3450, true},
+                    {false, 3445, true}};
 
         (void)state;
         for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

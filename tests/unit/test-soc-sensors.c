@@ -241,7 +241,8 @@ static void feed_steps(struct run *r, unsigned n, unsigned wrong, int32_t step_m
         for (unsigned i = 0; i < n; i++) {
                 const bool up = i % 2 == 0, right = i >= wrong;
 
-                feed_all(r, SECOND, up ? step_ma : 0, X, r->soc.step_voltage_mv.value + (up == right ? 80 : -80), false);
+                feed_all(r, SECOND, up ? step_ma : 0, X,
+                         r->soc.step_voltage_mv.value + (up == right ? 80 : -80), false);
         }
 }
 

@@ -106,8 +106,8 @@ static void test_capacity(void **state) {
 
                 /* the charge of a full pack, exactly: Wh * 3.6 * 10^12 / (N * mV) */
                 soc_full_sync(&s, 1);
-                assert_true(s.charge_mams ==
-                            (int64_t) ((__int128) cases[i].wh * 3600000000000 / (cases[i].cells * cases[i].nominal_mv)));
+                assert_true(s.charge_mams == (int64_t) ((__int128) cases[i].wh * 3600000000000 /
+                                                        (cases[i].cells * cases[i].nominal_mv)));
                 assert_int_equal(soc_stored_mwh(&s).value, (int64_t) cases[i].wh * 1000);
                 assert_int_equal(soc_permyriad(&s).value, 10000);
                 assert_int_equal(soc_set(&s, 2, 3333), 0);
