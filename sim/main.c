@@ -64,8 +64,10 @@ static int run_step(struct manager *m) {
         size_t n;
         int r;
 
-        if (is_over(m))
+        if (is_over(m)) {
+                port_drain(m->port);
                 return 1;
+        }
         n = simulation_step(&m->simulation, relay_closed(m, true), relay_closed(m, false), wire);
         r = n > 0 ? port_write(m->port, wire, n) : 0;
         if (r == -EPIPE)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
@@ -190,4 +191,21 @@ int port_write(struct port *p, const uint8_t *data, size_t size) {
                 size -= (size_t)n;
         }
         return 0;
+}
+
+void port_drain(const struct port *p) {
+        int fd, pending, quiet = 0;
+
+        if (!p->pty || !has_reader(p))
+                return;
+        /* Only the reader's side knows what waits there, and only what has left the kernel's buffer before
+         * it: nothing must wait for a while. */
+        fd = open(p->path, O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+        if (fd < 0)
+                return;
+        for (int i = 0; i < 100 && quiet < 3; i++) {
+                quiet = ioctl(fd, FIONREAD, &pending) == 0 && pending == 0 ? quiet + 1 : 0;
+                (void)usleep(10000);
+        }
+        (void)close(fd);
 }

@@ -28,3 +28,6 @@ bool port_ready(const struct port *p);
 /* Sends. A terminal that nobody reads loses the bytes, as a wire would; a file is waited for. 0; -EPIPE when
  * the reader of a file is gone; other -Exxx of write(). */
 int port_write(struct port *p, const uint8_t *data, size_t size);
+
+/* Gives the reader of a terminal up to a second to take what was sent: closing it takes the rest away. */
+void port_drain(const struct port *p);
