@@ -53,6 +53,10 @@ void document_group(struct json *j, enum document_group group, const struct read
         json_close_object(j);
 }
 
+void document_age(struct json *j, usec_t age) {
+        json_number(j, "age_s", age == USEC_INFINITY ? none64() : some64((int64_t)(age / USEC_PER_MSEC)), 3);
+}
+
 void document_confirmed(struct json *j, struct maybe64 confirmed) {
         if (confirmed.known)
                 json_bool(j, "confirmed", confirmed.value);
@@ -83,7 +87,7 @@ void document_alarms(struct json *j, const struct reading_manager *manager) {
 
                 json_object(j, NULL);
                 json_string(j, "name", alarm->name);
-                json_number(j, "age_s", some64((int64_t)(alarm->age / USEC_PER_MSEC)), 3);
+                document_age(j, alarm->age);
                 json_string(j, "text", alarm->text);
                 json_close_object(j);
         }

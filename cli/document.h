@@ -21,6 +21,9 @@ void document_group(struct json *j, enum document_group group, const struct read
 void document_relays(struct json *j, const struct reading_relays *relays);
 void document_alarms(struct json *j, const struct reading_manager *manager);
 
+/* "age_s"; null for USEC_INFINITY, never. */
+void document_age(struct json *j, usec_t age);
+
 /* "closed": commanded, "confirmed": null without a feedback input (P16). */
 void document_confirmed(struct json *j, struct maybe64 confirmed);
 

@@ -43,8 +43,8 @@ const struct verb verbs[] = {
          verb_soc_set},
         {"version", "", "versions of smartbmsctl and of the running smartbmsd", 0, 0, OPTION_JSON, false,
          NULL, verb_version},
-        {"help", "[NAME]", "this list, or the settings with their ranges: help settings", 0, 1, 0, true, NULL,
-         verb_help},
+        {"help", "[NAME]", "this list, one of it, or the settings with their ranges: help settings", 0, 1, 0,
+         true, NULL, verb_help},
 };
 const size_t n_verbs = sizeof(verbs) / sizeof(verbs[0]);
 

@@ -41,10 +41,14 @@ static void catch_crashes(void) {
                 (void)sigaction(crashes[i], &sa, NULL);
 }
 
+bool terminal_present(void) {
+        return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+}
+
 int terminal_enter(void) {
         struct termios raw;
 
-        if (!isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &saved.before) < 0)
+        if (!terminal_present() || tcgetattr(STDIN_FILENO, &saved.before) < 0)
                 return -ENOTTY;
         raw = saved.before;
         raw.c_lflag &= (tcflag_t) ~(ICANON | ECHO); /* ISIG stays: ^C and ^Z mean what they mean */

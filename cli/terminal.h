@@ -9,8 +9,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-int terminal_enter(void);  /* 0 or -Exxx (standard input and output must be a terminal) */
-void terminal_leave(void); /* harmless if not entered */
+bool terminal_present(void);                         /* standard input and output are one */
+int terminal_enter(void);                            /* 0 or -Exxx */
+void terminal_leave(void);                           /* harmless if not entered */
 void terminal_size(int *ret_rows, int *ret_columns); /* 24 x 80 if it does not say */
 int terminal_write(const char *data, size_t size);   /* 0 or -Exxx */
 

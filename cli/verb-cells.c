@@ -15,8 +15,7 @@ static void write_cell(struct json *j, const struct reading_cell *cell, int32_t 
         json_number(j, "cell", some64(cell->number), 0);
         json_number(j, "voltage_v", cell->voltage_mv, 3);
         json_number(j, "temperature_degc", cell->temperature_decic, 1);
-        json_number(j, "age_s",
-                    cell->age == USEC_INFINITY ? none64() : some64((int64_t)(cell->age / USEC_PER_MSEC)), 3);
+        document_age(j, cell->age);
         json_bool(j, "balancing", cell->bypassing);
         json_bool(j, "missing", cell->missing);
         json_bool(j, "voltage_out_of_range", cell->v_red);

@@ -30,9 +30,25 @@ static int help_settings(void) {
         return EXIT_OK;
 }
 
+/* "help cells" tells of "cells" and of "cells accept". */
+static int help_verb(const char *name) {
+        const size_t length = strlen(name);
+        bool found = false;
+
+        for (size_t i = 0; i < n_verbs; i++) {
+                if (strncmp(verbs[i].name, name, length) != 0 ||
+                    (verbs[i].name[length] != '\0' && verbs[i].name[length] != ' '))
+                        continue;
+                printf("smartbmsctl %s%s%s%s\n    %s\n", verbs[i].name, verbs[i].args[0] ? " " : "",
+                       verbs[i].args, verbs[i].options & OPTION_JSON ? " [--json]" : "", verbs[i].help);
+                found = true;
+        }
+        return found ? EXIT_OK : fail(EXIT_USAGE, "no command '%s'; see smartbmsctl help", name);
+}
+
 int verb_help(struct cli *c) {
-        if (c->n_args > 0 && strcmp(c->args[0], "settings") == 0)
-                return help_settings();
+        if (c->n_args > 0)
+                return strcmp(c->args[0], "settings") == 0 ? help_settings() : help_verb(c->args[0]);
 
         printf("smartbmsctl [--bus ADDRESS] [--json] COMMAND ...\n\n");
         for (size_t i = 0; i < n_verbs; i++) {

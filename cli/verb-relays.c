@@ -78,7 +78,7 @@ static void write_why(enum relay_id id, const struct reading_why *why, const str
         json_bool(&j, "closed", why->closed);
         document_confirmed(&j, relay->confirmed);
         json_bool(&j, "mapped", relay->mapped);
-        json_number(&j, "age_s", some64((int64_t)(why->age / USEC_PER_MSEC)), 3);
+        document_age(&j, why->age);
         json_string(&j, "rule", why->rule);
         write_cell(&j, why->cell);
         write_quantity(&j, rule_quantity(rule_by_name(why->rule)), why->value, why->limit);

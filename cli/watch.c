@@ -276,11 +276,11 @@ static int add_sources(struct watch *w) {
 static int watch_loop(struct watch *w) {
         int r;
 
+        if (!terminal_present())
+                return fail(EXIT_USAGE, "watch needs a terminal; watch --once prints one frame anywhere");
         r = add_sources(w);
         if (r >= 0)
                 r = terminal_enter();
-        if (r == -ENOTTY)
-                return fail(EXIT_USAGE, "watch needs a terminal; watch --once prints one frame anywhere");
         if (r >= 0)
                 r = resize(w);
         if (r >= 0)
