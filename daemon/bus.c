@@ -212,6 +212,17 @@ void bus_event(struct bus *b, const struct event *event) {
                 (void)emit_event(b, event); /* kept for Recent whatever becomes of the signal */
 }
 
+/* Sockets of this machine only: for the name of another one sd-bus would wait for the resolver. */
+static int check_address(const char *address) {
+        for (const char *p = address; p; p = strchr(p, ';')) {
+                if (*p == ';')
+                        p++;
+                if (strncmp(p, "unix:", strlen("unix:")) != 0)
+                        return -EINVAL;
+        }
+        return 0;
+}
+
 int bus_new(sd_event *event, const char *address, const struct settings *defaults,
             const struct bus_callbacks *callbacks, struct bus **ret) {
         struct bus *b;
@@ -227,7 +238,9 @@ int bus_new(sd_event *event, const char *address, const struct settings *default
                 address = secure_getenv("DBUS_SYSTEM_BUS_ADDRESS");
         b->address = strdup(address ? address : SYSTEM_BUS_ADDRESS);
         bus_callers_init(b);
-        r = b->address ? bus_objects_prepare(b) : -ENOMEM;
+        r = b->address ? check_address(b->address) : -ENOMEM;
+        if (r >= 0)
+                r = bus_objects_prepare(b);
         if (r >= 0)
                 r = sd_event_add_time_relative(event, &b->retry, CLOCK_BOOTTIME, RETRY_USEC, 0, on_retry, b);
         if (r >= 0)
@@ -238,7 +251,7 @@ int bus_new(sd_event *event, const char *address, const struct settings *default
                 goto fail;
 
         r = connect_bus(b);
-        if (r == -EINVAL) /* the address itself: no time will mend it */
+        if (r == -EINVAL) /* the address itself is wrong: no time will mend that */
                 goto fail;
         if (r < 0) {
                 say_down(b, "Cannot join the bus yet", r);
