@@ -92,7 +92,7 @@ static void test_faults_end_open(void **state) {
                 {"checksum", TAP_IN, 3600000, NULL},
                 {"truncate", TAP_IN, 3600000, NULL},
                 {"cut=7", TAP_IN, 3600000, "board 7"},
-                {"cut=1", TAP_LAST, 3600000, "board 1"},
+                {"cut=1", TAP_LAST, 3600000, "IN board"},
                 {"dead=12", TAP_IN, 3600000, "board 12"},
                 {"return-lost", TAP_IN, 3600000, "ring return"},
                 {"dead=1", TAP_IN, 3600000, "IN board"},
