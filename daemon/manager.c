@@ -228,11 +228,9 @@ static void on_bytes(void *userdata, usec_t now, const uint8_t *data, size_t siz
         struct manager *m = userdata;
 
         now = advance(m, now);
-        /* One by one, so that of two messages in one read each has its own decision and its own frame on the
-         * output. */
-        for (size_t i = 0; i < size; i++)
-                if (bms_bytes(&m->bms, now, &data[i], 1) > 0)
-                        decided(m, now, true);
+        /* Of two messages in one read each has its own decision and its own frame on the output. */
+        while (bms_take(&m->bms, now, &data, &size))
+                decided(m, now, true);
 }
 
 /* Only from the tick: a loop that no longer decides must not look alive (design 6). */

@@ -328,26 +328,30 @@ static void cycle(struct bms *b, usec_t now, const struct frame *frame, const ui
         step(b, now, good, tripped_now);
 }
 
-unsigned bms_bytes(struct bms *b, usec_t now, const uint8_t *data, size_t size) {
+bool bms_take(struct bms *b, usec_t now, const uint8_t **data, size_t *size) {
         uint8_t bytes[FRAME_SIZE];
         struct frame frame;
-        unsigned cycles = 0;
 
-        for (size_t i = 0; i < size; i++) {
-                switch (deframer_push(&b->deframer, data[i], &frame, bytes)) {
+        for (;;)
+                switch (deframer_take(&b->deframer, data, size, &frame, bytes)) {
                 case DEFRAMER_NOTHING:
-                        break;
+                        return false;
                 case DEFRAMER_FRAME:
                         cycle(b, now, &frame, bytes);
-                        cycles++;
-                        break;
+                        return true;
                 case DEFRAMER_BAD_SUM: /* B5 */
                         if (b->bad_sum_since == 0)
                                 b->bad_sum_since = now;
                         b->bad_sum_last = now;
                         break;
                 }
-        }
+}
+
+unsigned bms_bytes(struct bms *b, usec_t now, const uint8_t *data, size_t size) {
+        unsigned cycles = 0;
+
+        while (bms_take(b, now, &data, &size))
+                cycles++;
         return cycles;
 }
 

@@ -77,8 +77,11 @@ struct bms {
 
 void bms_init(struct bms *b, usec_t now, const struct bms_config *config);
 
-/* Bytes from the serial port, received by now. Runs a whole cycle for each frame completed in them. Returns the
- * number of cycles run. */
+/* Bytes from the serial port, received by now. Takes them up to the end of the next frame and runs a whole cycle for
+ * it; *data and *size are what is left then. False: all bytes are taken, and no frame was completed in them. */
+bool bms_take(struct bms *b, usec_t now, const uint8_t **data, size_t *size);
+
+/* The same for all frames in them. Returns the number of cycles run. */
 unsigned bms_bytes(struct bms *b, usec_t now, const uint8_t *data, size_t size);
 
 /* Time passes: call at bms_deadline() at the latest. */

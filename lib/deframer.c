@@ -9,6 +9,7 @@ void deframer_init(struct deframer *d, const struct accept_rules *rules) {
 
 void deframer_reset(struct deframer *d) {
         d->skipped_bytes += d->unclaimed;
+        memset(d->window, 0, sizeof(d->window));
         d->start = 0;
         d->fill = 0;
         d->unclaimed = 0;
@@ -66,29 +67,63 @@ static enum deframer_event judge(struct deframer *d, struct frame *ret_frame, ui
         return DEFRAMER_FRAME;
 }
 
-static void slide(struct deframer *d, uint8_t byte) {
-        d->bytes++;
-        if (d->unclaimed < FRAME_SIZE)
-                d->unclaimed++;
-        else
-                d->skipped_bytes++; /* the oldest, which leaves the window now */
+/* Slides the window on to the next byte that is the sum of the 57 before it (one in 256 of noise), or over all bytes.
+ * Returns what is behind it. Everything there is to do for each byte is in here, on values the compiler can keep in
+ * registers; a window that is not full yet has zeros in front. */
+static const uint8_t *slide(struct deframer *d, const uint8_t *data, const uint8_t *end) {
+        uint8_t *window = d->window, sum = d->sum, byte;
+        unsigned start = d->start;
 
-        if (d->fill < FRAME_SIZE) {
-                d->window[d->fill++] = byte; /* start is 0 until the window is full */
-                d->sum = (uint8_t)(d->sum + byte);
-                return;
+        do {
+                byte = *data++;
+                sum = (uint8_t)(sum + byte - window[start]);
+                window[start] = byte;
+                start = start + 1 < FRAME_SIZE ? start + 1 : 0;
+        } while (data < end && (uint8_t)(sum - byte) != byte);
+
+        d->sum = sum;
+        d->start = (uint8_t)start;
+        return data;
+}
+
+static void count(struct deframer *d, size_t n) {
+        size_t unclaimed = d->unclaimed + n, fill = d->fill + n;
+
+        d->bytes += n;
+        if (unclaimed > FRAME_SIZE) {
+                d->skipped_bytes += unclaimed - FRAME_SIZE; /* the oldest, which have left the window */
+                unclaimed = FRAME_SIZE;
         }
-        d->sum = (uint8_t)(d->sum - d->window[d->start] + byte);
-        d->window[d->start] = byte;
-        d->start = (uint8_t)(d->start + 1 < FRAME_SIZE ? d->start + 1 : 0);
+        d->unclaimed = (uint8_t)unclaimed;
+        d->fill = (uint8_t)(fill < FRAME_SIZE ? fill : FRAME_SIZE);
+}
+
+static bool sum_holds(const struct deframer *d) {
+        uint8_t newest = window_byte(d, FRAME_OFF_CHECKSUM);
+
+        return (uint8_t)(d->sum - newest) == newest; /* the running sum includes it */
+}
+
+enum deframer_event deframer_take(struct deframer *d, const uint8_t **data, size_t *size,
+                                  struct frame *ret_frame, uint8_t ret_bytes[FRAME_SIZE]) {
+        enum deframer_event event = DEFRAMER_NOTHING;
+
+        while (*size > 0 && event == DEFRAMER_NOTHING) {
+                size_t n = (size_t)(slide(d, *data, *data + *size) - *data);
+
+                count(d, n);
+                *data += n;
+                *size -= n;
+                if (d->fill == FRAME_SIZE && sum_holds(d) && signs_hold(d))
+                        event = judge(d, ret_frame, ret_bytes);
+        }
+        return event;
 }
 
 enum deframer_event deframer_push(struct deframer *d, uint8_t byte, struct frame *ret_frame,
                                   uint8_t ret_bytes[FRAME_SIZE]) {
-        slide(d, byte);
+        const uint8_t *data = &byte;
+        size_t size = 1;
 
-        /* Cheapest refusal first. The running sum includes the checksum byte, which is the newest one. */
-        if (d->fill < FRAME_SIZE || (uint8_t)(d->sum - byte) != byte || !signs_hold(d))
-                return DEFRAMER_NOTHING;
-        return judge(d, ret_frame, ret_bytes);
+        return deframer_take(d, &data, &size, ret_frame, ret_bytes);
 }

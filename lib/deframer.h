@@ -35,7 +35,12 @@ void deframer_init(struct deframer *d, const struct accept_rules *rules);
 /* Drops a partial window: the port was closed and reopened. Counters stay. */
 void deframer_reset(struct deframer *d);
 
-/* Takes one byte. On DEFRAMER_FRAME or DEFRAMER_BAD_SUM *ret_frame is set, and ret_bytes (may be NULL) gets
- * the 58 bytes; else both are untouched. O(1) for all but about 1 in 256 * 600,000 offsets of noise. */
+/* Takes bytes up to the next event: *data and *size are what is left then. On DEFRAMER_FRAME or DEFRAMER_BAD_SUM
+ * *ret_frame is set, and ret_bytes (may be NULL) gets the 58 bytes; call again for the rest. DEFRAMER_NOTHING: both are
+ * untouched, and all bytes are taken. O(1) a byte for all but about 1 in 256 * 600,000 offsets of noise. */
+enum deframer_event deframer_take(struct deframer *d, const uint8_t **data, size_t *size,
+                                  struct frame *ret_frame, uint8_t ret_bytes[FRAME_SIZE]);
+
+/* The same for one byte. */
 enum deframer_event deframer_push(struct deframer *d, uint8_t byte, struct frame *ret_frame,
                                   uint8_t ret_bytes[FRAME_SIZE]);

@@ -57,6 +57,21 @@ static void seal(uint8_t *bytes, size_t size) {
         }
 }
 
+/* B1: in one piece as byte by byte. */
+static void check_in_one_piece(const struct deframer *d, const uint8_t *data, size_t size) {
+        enum deframer_event event;
+        struct deframer whole;
+        struct frame frame;
+
+        deframer_init(&whole, &d->rules);
+        do
+                event = deframer_take(&whole, &data, &size, &frame, NULL);
+        while (event != DEFRAMER_NOTHING);
+        CHECK(size == 0 && whole.bytes == d->bytes && whole.frames == d->frames);
+        CHECK(whole.skipped_bytes == d->skipped_bytes && whole.shared_bytes == d->shared_bytes);
+        CHECK(memcmp(whole.refused, d->refused, sizeof(whole.refused)) == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         struct accept_rules rules;
         struct deframer d, copy;
@@ -88,6 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 if (event != DEFRAMER_NOTHING)
                         check_frame(&d, event, &frame, got, bytes + i + 1);
         }
+        check_in_one_piece(&d, bytes, size - 1);
         free(bytes);
         return 0;
 }

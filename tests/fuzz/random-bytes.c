@@ -40,9 +40,18 @@ static int run_bytes(uint64_t n, uint64_t random) {
         for (uint64_t i = 0; i < n;) {
                 uint64_t word = compose_random(&random);
 
-                for (unsigned j = 0; j < 8 && i < n; j++, i++, word >>= 8)
-                        for (enum role role = ROLE_GATEWAY; role <= ROLE_MONITOR; role++)
-                                (void)deframer_push(&deframers[role], (uint8_t)(word & 0xFF), &frame, NULL);
+                uint8_t bytes[8];
+                size_t size = 0;
+
+                for (; size < sizeof(bytes) && i < n; i++, word >>= 8)
+                        bytes[size++] = (uint8_t)(word & 0xFF);
+                for (enum role role = ROLE_GATEWAY; role <= ROLE_MONITOR; role++) {
+                        const uint8_t *data = bytes;
+                        size_t left = size;
+
+                        while (deframer_take(&deframers[role], &data, &left, &frame, NULL) != DEFRAMER_NOTHING)
+                                ; /* d->frames counts them */
+                }
         }
 
         for (enum role role = ROLE_GATEWAY; role <= ROLE_MONITOR; role++) {

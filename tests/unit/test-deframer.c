@@ -275,6 +275,50 @@ static void test_line_rate(void **state) {
         }
 }
 
+/* B1: deframer_take() of any chunks gives what deframer_push() of each byte gives, where it gives it. */
+static void test_take_is_push(void **state) {
+        static struct stream s;
+        uint64_t random = 11;
+
+        (void)state;
+        for (int round = 0; round < 50; round++) {
+                struct deframer one, many;
+                size_t at = 0;
+
+                mixed(&s, &random);
+                deframer_init(&one, &gateway);
+                deframer_init(&many, &gateway);
+                while (at < s.size) {
+                        size_t chunk = 1 + compose_random(&random) % (round % 2 ? 4 : 400);
+                        size_t size = chunk < s.size - at ? chunk : s.size - at;
+                        const uint8_t *data = s.bytes + at, *end = data + size;
+                        enum deframer_event event;
+
+                        do {
+                                uint8_t bytes[FRAME_SIZE] = {}, expected_bytes[FRAME_SIZE] = {};
+                                enum deframer_event expected = DEFRAMER_NOTHING;
+                                struct frame f = {.count = 1}, expected_frame = {.count = 1};
+
+                                event = deframer_take(&many, &data, &size, &f, bytes);
+                                while (s.bytes + at < data) {
+                                        assert_int_equal(expected, DEFRAMER_NOTHING); /* it stops at the first */
+                                        expected = deframer_push(&one, s.bytes[at++], &expected_frame, expected_bytes);
+                                }
+                                assert_int_equal(event, expected);
+                                assert_int_equal(f.count, expected_frame.count);
+                                assert_memory_equal(bytes, expected_bytes, FRAME_SIZE);
+                                assert_ptr_equal(data + size, end);
+                                check_counters(&many);
+                                assert_int_equal(many.skipped_bytes, one.skipped_bytes);
+                                assert_int_equal(many.unclaimed, one.unclaimed);
+                        } while (event != DEFRAMER_NOTHING);
+                        assert_int_equal(size, 0);
+                }
+                assert_int_equal(many.bytes, s.size);
+                assert_in_range(many.frames, s.n_frames, s.n_frames + s.n_cut);
+        }
+}
+
 /* B5: told apart from noise, counted, and not consumed. */
 static void test_bad_current_sum(void **state) {
         static const struct accept_rules lenient = {.role = ROLE_GATEWAY, .current_check = false};
@@ -391,6 +435,7 @@ int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_noise_and_truncated_frames),
                 cmocka_unit_test(test_any_chunking),
+                cmocka_unit_test(test_take_is_push),
                 cmocka_unit_test(test_every_truncation),
                 cmocka_unit_test(test_damage_costs_one_frame),
                 cmocka_unit_test(test_line_rate),
