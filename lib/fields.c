@@ -90,6 +90,8 @@ const struct field fields[] = {
         PACK_FIELD("SOCSensor", "soc_sensor", "current sensors", "", FIELD_WORD, sensor, 0,
                    .word = word_sensor),
         PACK_FIELD("SOCIdleDraw", "soc_idle_draw_a", "learned idle draw", "A", FIELD_MAYBE, idle_draw_ma, 3),
+        PACK_FIELD("SOCUncounted", "soc_uncounted_s", "current not known since the last sync", "s", FIELD_MAYBE64,
+                   soc_uncounted_msec, 3),
         PACK_FIELD("SOCCapacity", "soc_capacity_wh", "capacity", "Wh", FIELD_MAYBE, capacity_wh, 0),
 
         PACK_FIELD("BytesReceived", "counter_bytes", "bytes received", "", FIELD_UINT64, bytes, 0,
@@ -120,6 +122,7 @@ const struct field fields[] = {
                      total_mwh[ENERGY_CHARGED], 3),
         ENERGY_FIELD("DischargedTotal", "energy_discharged_total_wh", "discharged in total", "Wh",
                      FIELD_MAYBE64, total_mwh[ENERGY_DISCHARGED], 3),
+        ENERGY_FIELD("Gap", "energy_gap_s", "not counted since the start", "s", FIELD_MAYBE64, energy_gap_msec, 3),
 };
 
 const size_t n_fields = sizeof(fields) / sizeof(fields[0]);

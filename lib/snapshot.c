@@ -71,6 +71,8 @@ static void fill_soc(const struct bms *b, struct snapshot *s) {
         s->calibrated = b->soc.calibrated;
         s->sensor = b->soc.sensor;
         s->idle_draw_ma = some(b->soc.idle_draw_ma);
+        s->soc_uncounted_msec = some64((int64_t)(b->soc.uncounted_usec / USEC_PER_MSEC));
+        s->energy_gap_msec = some64((int64_t)(b->energy.gap_usec / USEC_PER_MSEC));
         s->capacity_wh = b->settings.values[SETTING_CAPACITY];
         s->stored_mwh = soc_stored_mwh(&b->soc);
         for (enum energy_counter c = 0; c < _ENERGY_MAX; c++) {

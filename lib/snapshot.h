@@ -88,9 +88,11 @@ struct snapshot {
         bool calibrated;
         enum soc_sensor_state sensor;
         struct maybe idle_draw_ma;
+        struct maybe64 soc_uncounted_msec; /* since the last sync: what SOC does not know of (design 3) */
         struct maybe capacity_wh;
         struct maybe64 stored_mwh;
         struct maybe64 today_mwh[_ENERGY_MAX], total_mwh[_ENERGY_MAX];
+        struct maybe64 energy_gap_msec; /* since the start: not in the energy counters */
 
         struct relay_snapshot relays[_RELAY_MAX];
         struct maybe recover_remaining_sec;

@@ -7,9 +7,8 @@
 
 #define MAMS_PER_MAH INT64_C(3600000)
 
-/* Counting is done in 1/200 mA * us: the mean of two currents is half their sum, and a percentage applies to it. The
- * largest step, (2 * 8,191,875 mA) * 3 s * 100, is 4.9 * 10^15. */
-#define FINE_PER_MAMS INT64_C(200000)
+/* The largest step in the finest unit, (2 * 8,191,875 mA) * 3 s * 100, is 4.9 * 10^15. */
+#define FINE_PER_MAMS SOC_FINE_PER_MAMS
 
 /* S6: resistance of a cell of 3 Ah, 0.1 mohm, by the published curve (discharge 61.7 / 47.8 / 42.5 mohm at 0 / 50 /
  * 90 % SOC, charge 37.6 / 44.8 / 53.4): where the two syncs happen. */
@@ -29,6 +28,7 @@ static const struct {
 /* How far a resting voltage may be off: the boards' +-20 mV, and 30 mV between the curves after charge and after
  * discharge. In the flat middle that is half the pack, and the uncertainty says so. */
 #define OCV_ERROR_MV 50
+#define BOARD_ERROR_MV 20
 
 static int64_t min64(int64_t a, int64_t b) {
         return a < b ? a : b;
@@ -92,12 +92,44 @@ static void set_charge(struct soc *s, int64_t charge, int64_t uncertainty) {
         s->uncounted_usec = 0;
 }
 
-/* S6: max(1 point, 100 * R * I / 0.1 V) as a charge. With R = r * 3 Ah / C the capacity cancels out. An unknown current
- * is taken for C/5, as everywhere. */
-static int64_t sync_uncertainty(const struct soc *s, int32_t resistance) {
+/* SOC by the resting curve, between its points in proportion. */
+static int32_t ocv_permyriad(int32_t mv) {
+        if (mv <= ocv_curve[0].mv)
+                return 0;
+        for (size_t i = 1; i < N_OCV; i++)
+                if (mv < ocv_curve[i].mv)
+                        return ocv_curve[i - 1].permyriad +
+                               (mv - ocv_curve[i - 1].mv) * (ocv_curve[i].permyriad - ocv_curve[i - 1].permyriad) /
+                                       (ocv_curve[i].mv - ocv_curve[i - 1].mv);
+        return PERMYRIAD_FULL;
+}
+
+/* How far the current pulls a cell's voltage from that at rest: R = r * 3 Ah / C, twice, because the published
+ * resistance is that of a short pulse and a cell under load for minutes goes about as far again. An unknown current is
+ * taken for C/5, as everywhere. */
+static int32_t voltage_pull_mv(const struct soc *s, int32_t resistance) {
         const int64_t ma = s->current_ma.known ? magnitude(s->current_ma.value)
                                                : s->capacity_mams / MAMS_PER_MAH / 5;
-        return max64(s->capacity_mams / 100, resistance * ma * 10800);
+        /* 0.1 mohm * 3 Ah * mA / mAh = 0.3 mV.
+         * The largest product, 2 * 3 * 617 * 8,191,875 * 360,000, is 1.1 * 10^16. */
+        return (int32_t) min64(2 * 3 * resistance * ma * (MAMS_PER_MAH / 10) / s->capacity_mams, 10000);
+}
+
+/* S6: what the lowest cell's voltage at the sync leaves open by the resting curve, the current's pull and the boards'
+ * error taken off; at least 1 point. */
+static int64_t full_uncertainty(const struct soc *s) {
+        if (s->capacity_mams == 0)
+                return 0;
+        const int32_t rest_mv = s->lowest_mv.value - voltage_pull_mv(s, FULL_RESISTANCE) - BOARD_ERROR_MV;
+        const int32_t missing = PERMYRIAD_FULL - ocv_permyriad(rest_mv);
+
+        return share(max64(missing, PERMYRIAD_FULL / 100), s->capacity_mams, PERMYRIAD_FULL);
+}
+
+static int64_t empty_uncertainty(const struct soc *s) {
+        const int32_t rest_mv = s->lowest_mv.value + voltage_pull_mv(s, EMPTY_RESISTANCE) + BOARD_ERROR_MV;
+
+        return share(max64(ocv_permyriad(rest_mv), PERMYRIAD_FULL / 100), s->capacity_mams, PERMYRIAD_FULL);
 }
 
 static void carry_growth(struct soc *s, int64_t fine) {
@@ -115,6 +147,7 @@ static void grow_unknown(struct soc *s, usec_t duration) {
         s->uncounted_usec = usec_add(s->uncounted_usec, duration);
         if (duration == 0)
                 return;
+        soc_learn_uncounted(&s->learning, duration);
         if (s->capacity_mams == 0) {
                 s->known = false;
                 return;
@@ -129,24 +162,25 @@ static void grow_unknown(struct soc *s, usec_t duration) {
         carry_growth(s, ma * (int64_t) (duration % USEC_PER_MSEC) * 200);
 }
 
-/* The current to count for a reading (S5). */
-static int64_t counted_ma(const struct soc *s, int32_t reading) {
-        return reading == 0 ? -(int64_t) s->idle_draw_ma : reading;
+/* What of this charge, in the finest unit, stays in the pack. */
+static int64_t kept(const struct soc *s, int64_t sum_ma, int64_t usec) {
+        return sum_ma * usec * (sum_ma > 0 ? s->config.efficiency_percent : 100);
 }
 
-/* Counts one interval between two known readings with their mean. Blind spot/2 of uncertainty grows at any reading, not
- * only at zero: a sensor's offset, which the blind spot is there to hide, is in all its readings (S6). */
-static void count_interval(struct soc *s, int32_t reading, usec_t duration) {
-        const int64_t sum = counted_ma(s, s->current_ma.value) + counted_ma(s, reading);
-        const int64_t usec = (int64_t) duration;
-        const int64_t percent = sum > 0 ? s->config.efficiency_percent : 100;
+/* Blind spot/2 of uncertainty grows at any reading, not only at zero: a sensor's offset, which the blind spot is there
+ * to hide, is in all its readings (S6). */
+static void grow(struct soc *s, int64_t sum_ma, int64_t usec) {
+        const int64_t moved = (sum_ma < 0 ? -sum_ma : sum_ma) * usec;
 
-        s->remainder += sum * usec * percent;
+        carry_growth(s, s->hidden_unsure_ma * INT64_C(200) * usec + moved * SOC_MOVED_UNSURE_PERMYRIAD / 100);
+}
+
+static void count_charge(struct soc *s, int64_t fine) {
+        s->remainder += fine;
         const int64_t step = s->remainder / FINE_PER_MAMS;
         s->remainder %= FINE_PER_MAMS;
-        if (sum > 0)
+        if (fine > 0)
                 s->charged_mams += step;
-        carry_growth(s, (s->config.blind_spot_ma * INT64_C(100) + (sum < 0 ? -sum : sum)) * usec);
         if (!s->known)
                 return;
 
@@ -158,6 +192,19 @@ static void count_interval(struct soc *s, int32_t reading, usec_t duration) {
                 s->charge_mams = 0;
                 s->remainder = 0;
         }
+}
+
+/* Counts one interval between two known readings with their mean; at each end at which the consumers' sensor reads
+ * zero, the learned idle draw flows as well (S5). */
+static void count_interval(struct soc *s, int32_t reading, bool at_zero, usec_t duration) {
+        const unsigned zero_ends = (unsigned) s->at_zero + at_zero;
+        const int64_t read_ma = (int64_t) s->current_ma.value + reading;
+        const int64_t sum_ma = read_ma - (int64_t) zero_ends * s->idle_draw_ma;
+        const int64_t usec = (int64_t) duration;
+
+        soc_learn_count(&s->learning, kept(s, read_ma, usec), zero_ends, duration);
+        grow(s, sum_ma, usec);
+        count_charge(s, kept(s, sum_ma, usec));
 }
 
 static bool second_sensor_expected(const struct soc *s) {
@@ -181,6 +228,12 @@ static struct maybe usable_current(const struct soc *s, const struct frame *fram
         return some(frame->sum.ma);
 }
 
+/* The sensor that would show a consumer reads zero: I2, or I1 if there is no second sensor. Each sensor has its own
+ * blind spot, so I2 hides a draw while I1 shows the sun. */
+static bool consumers_at_zero(const struct frame *frame) {
+        return frame->out.known ? frame->out.ma == 0 : frame->sum.known && frame->sum.ma == 0;
+}
+
 static void name_sensor_state(struct soc *s) {
         const bool lost = s->sensor_lost_since != 0 && s->sensor == SOC_SENSOR_LOST;
 
@@ -193,6 +246,7 @@ static void notice_lost_sensor(struct soc *s, usec_t now) {
                 return;
         s->sensor = SOC_SENSOR_LOST;
         s->calibrated = false; /* comes back with the next full sync */
+        soc_learn_spoil(&s->learning);
 }
 
 static unsigned reversed_steps(const struct soc *s) {
@@ -243,18 +297,6 @@ static void judge_full_cells(struct soc *s, usec_t now, struct maybe current, bo
                 s->reversed = false;
 }
 
-/* SOC by the resting curve, between its points in proportion. */
-static int32_t ocv_permyriad(int32_t mv) {
-        if (mv <= ocv_curve[0].mv)
-                return 0;
-        for (size_t i = 1; i < N_OCV; i++)
-                if (mv < ocv_curve[i].mv)
-                        return ocv_curve[i - 1].permyriad +
-                               (mv - ocv_curve[i - 1].mv) * (ocv_curve[i].permyriad - ocv_curve[i - 1].permyriad) /
-                                       (ocv_curve[i].mv - ocv_curve[i - 1].mv);
-        return PERMYRIAD_FULL;
-}
-
 /* S4. The lowest cell is taken: it empties first, so it is what the pack can still give. */
 static void estimate_at_rest(struct soc *s, usec_t now, struct maybe current, uint32_t lowest_mv) {
         if (!below_c_rate(s, current, 50) || lowest_mv == 0) {
@@ -273,9 +315,24 @@ static void estimate_at_rest(struct soc *s, usec_t now, struct maybe current, ui
         set_charge(s, share(soc, s->capacity_mams, PERMYRIAD_FULL), share(unsure, s->capacity_mams, PERMYRIAD_FULL));
 }
 
+/* S5: 0..blind spot. */
+static void bound_idle_draw(struct soc *s, int64_t ma) {
+        s->idle_draw_ma = (int32_t) min64(max64(ma, 0), s->config.blind_spot_ma);
+}
+
+/* S6: how well is known what the sensor hides. Until it was learned: half the blind spot. Then: a point, which is what
+ * the syncs at both ends are good to, over the time at zero that was learned from. */
+static void judge_hidden(struct soc *s) {
+        const int64_t most = s->config.blind_spot_ma / 2;
+        const int64_t learned_ms = (int64_t) (s->learning.hidden_usec / USEC_PER_MSEC);
+
+        s->hidden_unsure_ma = (int32_t) (learned_ms > 0 ? min64(s->capacity_mams / 100 / learned_ms, most) : most);
+}
+
 void soc_init(struct soc *s, const struct soc_config *config) {
         *s = (struct soc){.config = *config};
         s->capacity_mams = capacity_mams(config);
+        judge_hidden(s);
 }
 
 void soc_configure(struct soc *s, const struct soc_config *config) {
@@ -286,7 +343,9 @@ void soc_configure(struct soc *s, const struct soc_config *config) {
         s->config.cells = cells;
         if (config->sensors == SENSORS_1)
                 s->had_second_sensor = false;
+        bound_idle_draw(s, s->idle_draw_ma);
         s->capacity_mams = capacity_mams(&s->config);
+        judge_hidden(s);
         if (s->capacity_mams == old)
                 return;
 
@@ -317,7 +376,7 @@ void soc_frame(struct soc *s, usec_t now, usec_t period, const struct frame *fra
                 s->sensor_lost_since = s->sensor == SOC_SENSOR_LOST ? s->sensor_lost_since : 0;
         }
         if (adjacent && s->current_ma.known && current.known) {
-                count_interval(s, current.value, usec_since(now, s->last));
+                count_interval(s, current.value, consumers_at_zero(frame), usec_since(now, s->last));
                 judge_step(s, current, frame->pack_mv);
         } else if (s->last != 0)
                 grow_unknown(s, usec_since(now, s->grown_until));
@@ -325,6 +384,8 @@ void soc_frame(struct soc *s, usec_t now, usec_t period, const struct frame *fra
         s->last = s->grown_until = now;
         s->period = period;
         s->current_ma = current;
+        s->at_zero = consumers_at_zero(frame);
+        s->lowest_mv = frame->lowest_mv != 0 ? some((int32_t) frame->lowest_mv) : none();
         s->step_voltage_mv = some((int32_t) frame->pack_mv);
 
         if (current.known)
@@ -332,6 +393,8 @@ void soc_frame(struct soc *s, usec_t now, usec_t period, const struct frame *fra
         else if (s->sensor_lost_since == 0)
                 s->sensor_lost_since = now;
         judge_full_cells(s, now, current, all_at_bypass);
+        if (s->reversed)
+                soc_learn_spoil(&s->learning);
         name_sensor_state(s);
         notice_lost_sensor(s, now);
         estimate_at_rest(s, now, current, frame->lowest_mv);
@@ -348,8 +411,24 @@ void soc_tick(struct soc *s, usec_t now) {
         s->grown_until = now > s->grown_until ? now : s->grown_until;
 }
 
+/* S5. Without an interval to learn from since a full sync, one begins here. */
+static void learn_idle_draw(struct soc *s) {
+        int64_t draw_ma;
+
+        if (s->sensor == SOC_SENSOR_LOST || s->reversed)
+                return;
+        /* a sync that leaves much open neither begins nor ends an interval */
+        if (s->capacity_mams == 0 || full_uncertainty(s) > s->capacity_mams / 100 * SOC_LEARN_SYNC_POINTS)
+                return;
+        if (!soc_learn_full_sync(&s->learning, &draw_ma))
+                return;
+        bound_idle_draw(s, draw_ma);
+        judge_hidden(s);
+}
+
 void soc_full_sync(struct soc *s, usec_t now) {
-        set_charge(s, s->capacity_mams, sync_uncertainty(s, FULL_RESISTANCE));
+        learn_idle_draw(s);
+        set_charge(s, s->capacity_mams, full_uncertainty(s));
         s->last_sync = now;
         if (s->sensor != SOC_SENSOR_LOST)
                 s->calibrated = true;
@@ -361,9 +440,9 @@ void soc_empty_sync(struct soc *s, usec_t now) {
         if (s->capacity_mams == 0)
                 return;
         if (below_c_rate(s, s->current_ma, 20))
-                set_charge(s, 0, sync_uncertainty(s, EMPTY_RESISTANCE));
+                set_charge(s, 0, empty_uncertainty(s));
         else if (!s->known || s->charge_mams > tenth)
-                set_charge(s, tenth, sync_uncertainty(s, EMPTY_RESISTANCE));
+                set_charge(s, tenth, empty_uncertainty(s));
         else
                 return; /* at most 10 % already: the trip says nothing new */
         s->last_sync = now;

@@ -5,6 +5,7 @@
  * caller, who has them from the same frames that open the relays (S2, S3). Knows no limits and no relays. */
 
 #include "frame.h"
+#include "soc-learn.h"
 #include "units.h"
 
 struct soc_config {
@@ -28,6 +29,8 @@ enum soc_sensor_state {
 #define SOC_REVERSED_STEPS 20                  /* S7: the newest steps that are judged */
 #define SOC_REST_USEC (30 * USEC_PER_MINUTE)   /* S4 */
 #define SOC_SECOND_SENSOR_FRAMES 10            /* S7: `auto` believes in a second sensor after so many in a row (j) */
+#define SOC_MOVED_UNSURE_PERMYRIAD 25          /* S6: of the charge moved (j) */
+#define SOC_LEARN_SYNC_POINTS 3                /* S5: learn from full syncs that are sure to so many points (j) */
 #define SOC_SET_UNCERTAINTY_PERMYRIAD 1000     /* a person's `soc set` is trusted to 10 points (j) */
 
 struct soc {
@@ -64,9 +67,13 @@ struct soc {
 
         int64_t charged_mams; /* charge put in since the start, never down: P5 counts 1 % of capacity with it */
 
-        /* S5: what draws while the sensor reads zero, filled by learning; 0 until then. Every reading that is
-         * exactly zero is counted as this much discharge. */
+        /* S5: what draws while the consumers' sensor (I2, or I1 if there is no second one) reads zero; 0 until learned.
+         * To survive a restart keep these: idle_draw_ma and learning. */
         int32_t idle_draw_ma;
+        int32_t hidden_unsure_ma; /* S6: how well that is known, and so what any hour adds to the uncertainty */
+        bool at_zero;             /* the newest frame's reading of the consumers' sensor */
+        struct maybe lowest_mv;   /* of the newest frame */
+        struct soc_learning learning;
 };
 
 void soc_init(struct soc *s, const struct soc_config *config);

@@ -149,7 +149,8 @@ static void test_nothing_known(void **unused) {
         json_close_object(j);
         sink_expect(&s,
                     "{\"soc\":{\"soc_percent\":null,\"soc_uncertainty_percent\":null,\"soc_calibrated\":null,"
-                    "\"soc_sensor\":\"\",\"soc_idle_draw_a\":null,\"soc_capacity_wh\":null}}\n");
+                    "\"soc_sensor\":\"\",\"soc_idle_draw_a\":null,\"soc_uncounted_s\":null,"
+                    "\"soc_capacity_wh\":null}}\n");
 }
 
 /* Every field has one group, by its key. */

@@ -75,6 +75,8 @@ static struct snapshot example(void) {
                 .calibrated = true,
                 .sensor = SOC_SENSOR_REVERSED,
                 .idle_draw_ma = {true, -250},
+                .soc_uncounted_msec = {true, 2592000001},
+                .energy_gap_msec = {true, 61500},
                 .capacity_wh = {true, 5120},
                 .stored_mwh = {true, 3176960},
                 .today_mwh = {{true, 1001}, {true, 1002}, {true, 1003}, {true, 1004}},
@@ -125,6 +127,7 @@ static const struct {
         {"SOCCalibrated", "soc_calibrated", "1", FIELDS_PACK},
         {"SOCSensor", "soc_sensor", "reversed", FIELDS_PACK},
         {"SOCIdleDraw", "soc_idle_draw_a", "-0.250", FIELDS_PACK},
+        {"SOCUncounted", "soc_uncounted_s", "2592000.001", FIELDS_PACK},
         {"SOCCapacity", "soc_capacity_wh", "5120", FIELDS_PACK},
         {"BytesReceived", "counter_bytes", "580", FIELDS_PACK},
         {"FramesReceived", "counter_frames", "10", FIELDS_PACK},
@@ -140,6 +143,7 @@ static const struct {
         {"ConsumedTotal", "energy_consumed_total_wh", "2.002", FIELDS_ENERGY},
         {"ChargedTotal", "energy_charged_total_wh", "2.003", FIELDS_ENERGY},
         {"DischargedTotal", "energy_discharged_total_wh", "2.004", FIELDS_ENERGY},
+        {"Gap", "energy_gap_s", "61.500", FIELDS_ENERGY},
 };
 
 static bool is_text(const struct field *field) {

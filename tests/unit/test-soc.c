@@ -275,7 +275,7 @@ static void test_silence_grows_uncertainty(void **state) {
 
                 start(&r, &config_100ah);
                 soc_tick(&r.soc, r.now);
-                feed(&r, 0, 0);
+                feed_cell(&r, 0, 0, 3500);
                 soc_full_sync(&r.soc, r.now);
                 assert_uncertainty(&r, 100);
                 for (usec_t t = ticks[i]; ticks[i] != 0 && t < USEC_PER_HOUR; t += ticks[i]) {
@@ -297,7 +297,7 @@ static void test_silence_grows_uncertainty(void **state) {
         }
 }
 
-/* S6: blind spot / 2 * hours / C + 1 % of throughput. */
+/* S6: blind spot / 2 * hours / C + 0.25 % of throughput. */
 static void test_uncertainty_grows(void **state) {
         struct soc_config c = config_100ah;
         struct run r;
@@ -305,7 +305,7 @@ static void test_uncertainty_grows(void **state) {
         (void) state;
         c.blind_spot_ma = 1000;
         start(&r, &c);
-        feed(&r, 0, 0);
+        feed_cell(&r, 0, 0, 3500);
         soc_full_sync(&r.soc, r.now);
         feed_for(&r, 86400, 0); /* 0.5 A * 24 h = 12 Ah */
         assert_uncertainty(&r, 1300);
@@ -313,39 +313,50 @@ static void test_uncertainty_grows(void **state) {
 
         c.blind_spot_ma = 0;
         start(&r, &c);
-        feed(&r, 0, 0);
+        feed_cell(&r, 0, 0, 3500);
         soc_full_sync(&r.soc, r.now);
-        for (int i = 0; i < 5; i++) { /* 5 * (20 Ah out, 20 Ah in): 200 Ah, 1 % of it 2 Ah */
+        for (int i = 0; i < 5; i++) { /* 5 * (20 Ah out, 20 Ah in): 200 Ah, 0.25 % of it 0.5 Ah */
                 feed_for(&r, 7200, -10000);
                 feed_for(&r, 7200, 10000);
         }
-        assert_uncertainty(&r, 300);
+        assert_uncertainty(&r, 150);
         soc_full_sync(&r.soc, r.now);
         assert_int_equal(soc_growth_permyriad(&r.soc).value, 0);
 }
 
-/* 100 * R * I / 0.1 V points, R = r/10 mohm * 3 Ah / 100 Ah: r * A * 3 / 10 permyriad, to the nearest. */
-static int32_t sync_permyriad(int32_t r, int32_t amperes) {
-        const int32_t permyriad = (r * amperes * 3 + 5) / 10;
-
-        return permyriad < 100 ? 100 : permyriad > 10000 ? 10000 : permyriad;
-}
-
-/* S6 at the syncs: max(1, 100 * R * I / 0.1 V), R of the published 3 Ah cell, by its Ah share. */
+/* S6 at the syncs: what the lowest cell's voltage leaves open. Rest voltage = reading -+ 2 * R * I -+ 20 mV, R = 53.4
+ * (full) or 61.7 (empty) mohm * 3 Ah / 100 Ah, then the published curve, by hand. */
 static void test_sync_uncertainty(void **state) {
-        static const int32_t amperes[] = {0, 1, 2, 5, 10, 20, 50, 62, 63, 100, 200};
+        static const struct {
+                bool full;
+                uint32_t mv;
+                int32_t ma;
+                int32_t uncertainty;
+        } cases[] = {
+                {true, 3500, 0, 100},       /* 3.480 V: 99.70 %: the floor of 1 point */
+                {true, 3500, 30000, 100},   /* 96 mV: 3.384 V: 99.13 % */
+                {true, 3400, 5000, 100},    /* 16 mV: 3.364 V: 99.01 % */
+                {true, 3400, 10000, 275},   /* 32 mV: 3.348 V: 95 + 3 * 3 / 4 = 97.25 % */
+                {true, 3400, 50000, 8379},  /* 160 mV: 3.220 V: 10 + 10 * 23 / 37 = 16.21 % */
+                {true, 3400, -10000, 275},  /* the size of the current counts, not its direction */
+                {false, 2800, 0, 175},      /* 2.820 V: 2 * 534 / 609 = 1.75 % */
+                {false, 2800, -4875, 181},  /* 18 mV: 2.838 V: 2 * 552 / 609 = 1.81 % */
+                {false, 2800, -100000, 973}, /* 370 mV: 3.190 V: 5 + 5 * 125 / 132 = 9.73 % */
+                {false, 2000, 0, 100},
+        };
 
         (void) state;
-        for (size_t i = 0; i < sizeof(amperes) / sizeof(amperes[0]); i++) {
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
                 struct run r;
 
+                print_message("case %zu\n", i);
                 start(&r, &config_100ah);
-                feed(&r, 0, amperes[i] * 1000);
-                soc_full_sync(&r.soc, r.now);
-                assert_int_equal(soc_uncertainty_permyriad(&r.soc).value, sync_permyriad(534, amperes[i]));
-                feed(&r, SECOND, -amperes[i] * 1000);
-                soc_empty_sync(&r.soc, r.now);
-                assert_int_equal(soc_uncertainty_permyriad(&r.soc).value, sync_permyriad(617, amperes[i]));
+                feed_cell(&r, 0, cases[i].ma, cases[i].mv);
+                if (cases[i].full)
+                        soc_full_sync(&r.soc, r.now);
+                else
+                        soc_empty_sync(&r.soc, r.now);
+                assert_int_equal(soc_uncertainty_permyriad(&r.soc).value, cases[i].uncertainty);
         }
 }
 
