@@ -7,7 +7,9 @@ const char *phrase_relay(const struct reading_relay *relay, char ret[static PHRA
         const char *commanded = relay->closed ? "closed" : "open";
 
         if (!relay->mapped)
-                snprintf(ret, PHRASE_MAX, "decided %s, but no output drives it", commanded);
+                /* role monitor: the board's own relay, of which only the permission is known */
+                snprintf(ret, PHRASE_MAX, "%s (no relay is driven here)",
+                         relay->closed ? "allowed" : "not allowed");
         else if (!relay->confirmed.known)
                 snprintf(ret, PHRASE_MAX, "commanded %s, not confirmed (no feedback input)", commanded);
         else if ((relay->confirmed.value != 0) == relay->closed)

@@ -60,12 +60,11 @@ static void print_soc(const struct reading *r) {
         const struct maybe64 wh = reading_number(r, "SOCCapacity");
         const char *calibrated =
                 reading_true(r, "SOCCalibrated") ? "" : ", not calibrated (charge until every cell is full)";
+        const struct maybe64 uncertainty = reading_number(r, "SOCUncertainty");
 
-        if (reading_number(r, "SOC").known)
-                line("soc", "%s +-%s%s", format_quantity(reading_number(r, "SOC"), 2, 1, "%", soc),
-                     format_number(reading_number(r, "SOCUncertainty"), 2, 1, band), calibrated);
-        else
-                line("soc", "unknown%s", calibrated);
+        format_number(uncertainty, 2, 1, band);
+        line("soc", "%s%s%s%s", format_quantity(reading_number(r, "SOC"), 2, 1, "%", soc),
+             uncertainty.known ? " +-" : "", uncertainty.known ? band : "", calibrated);
         if (wh.known)
                 line("stored", "%s of %s", format_energy(reading_number(r, "Stored"), stored),
                      format_quantity(wh, 0, 0, "Wh", capacity));

@@ -115,7 +115,7 @@ static int draw_soc(const struct watch_view *v, struct screen *s, int row) {
         column = draw_bar(s, row, "SOC", soc.known, soc.value - half, soc.value + half,
                           soc.value < 2000 ? STYLE_YELLOW : STYLE_GREEN);
         column = screen_put(s, row, column, STYLE_BOLD, "%s", format_quantity(soc, 2, 1, "%", percent));
-        if (soc.known)
+        if (band.known) /* a board in role monitor does not tell */
                 column = screen_put(s, row, column, STYLE_NORMAL, " +-%s", format_number(band, 2, 1, points));
         if (!reading_number(&v->reading, "SOCCapacity").known)
                 screen_put(s, row, column, STYLE_YELLOW, ": set capacity");

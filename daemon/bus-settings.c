@@ -86,7 +86,7 @@ static int read_text(sd_bus_message *m, enum setting setting, struct maybe *ret,
 
 static int read_entry(sd_bus_message *m, struct change *c, sd_bus_error *ret_error) {
         const char *key, *contents;
-        enum setting setting;
+        enum setting setting = _SETTING_MAX; /* set below; an optimising gcc cannot know that errors are < 0 */
         int r;
 
         r = sd_bus_message_read(m, "s", &key);
@@ -145,7 +145,7 @@ static int command_reset(struct bus *b, sd_bus_message *m, const char *by, sd_bu
         if (r < 0)
                 return r;
         while ((r = sd_bus_message_read(m, "s", &key)) > 0) {
-                enum setting setting;
+                enum setting setting = _SETTING_MAX; /* as above */
 
                 r = find_once(&c, key, &setting, ret_error);
                 if (r < 0)

@@ -44,6 +44,10 @@ void log_open(void) {
         struct stat st;
         int fd;
 
+        if (log_state.fd != STDERR_FILENO)
+                (void)close(log_state.fd);
+        log_state.sink = SINK_FD;
+        log_state.fd = STDERR_FILENO;
         if (fstat(STDERR_FILENO, &st) < 0)
                 return; /* no stderr: every write fails and is counted */
 

@@ -2,6 +2,7 @@
 #include "serial.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 
 #define BACKOFF_MIN_USEC (200 * USEC_PER_MSEC)
 #define BACKOFF_MAX_USEC (2 * USEC_PER_SEC)
+#define LINK_CHECK_USEC (2 * USEC_PER_SEC)
 #define READ_SIZE 1024U
 #define READS_PER_WAKEUP 4U /* then the rest of the loop has its turn, whatever comes in */
 #define WHY_MAX 256U
@@ -26,7 +28,7 @@ struct serial {
         char usb_serial[64];
 
         struct tty tty;
-        sd_event_source *io, *retry;
+        sd_event_source *io, *timer; /* timer: the next attempt; of an open pty: the next look at its link */
         usec_t backoff;
         char why[WHY_MAX]; /* why it is not open, as last logged */
 };
@@ -46,15 +48,19 @@ static void wanted_name(const struct serial *s, char *ret, size_t size) {
                                s->usb_serial[0] ? ":" : "", s->usb_serial);
 }
 
-/* Calls for the next attempt; the waiting doubles until bytes have come in. */
-static void schedule_retry(struct serial *s) {
+static void wake_in(struct serial *s, usec_t delay) {
         int r;
 
-        r = sd_event_source_set_time_relative(s->retry, s->backoff);
+        r = sd_event_source_set_time_relative(s->timer, delay);
         if (r >= 0)
-                r = sd_event_source_set_enabled(s->retry, SD_EVENT_ONESHOT);
+                r = sd_event_source_set_enabled(s->timer, SD_EVENT_ONESHOT);
         if (r < 0)
                 log_error("serial: cannot set a timer: %s", strerror(-r));
+}
+
+/* Calls for the next attempt; the waiting doubles until bytes have come in. */
+static void schedule_retry(struct serial *s) {
+        wake_in(s, s->backoff);
         s->backoff = s->backoff * 2 < BACKOFF_MAX_USEC ? s->backoff * 2 : BACKOFF_MAX_USEC;
 }
 
@@ -129,13 +135,32 @@ static void try_open(struct serial *s) {
                 return;
         }
         log_notice("serial: %s opened", s->tty.name);
+        if (s->path[0] && !s->tty.port)
+                wake_in(s, LINK_CHECK_USEC);
         s->callbacks.opened(s->callbacks.userdata, boottime_now(), s->tty.name);
 }
 
-static int on_retry(sd_event_source *source, uint64_t usec, void *userdata) {
+/* The link to a pty dangles while a simulator restarts, and the kernel may give its number to somebody else
+ * meanwhile: what we then hold open is a stranger's, says nothing, and does not end when the link is set to
+ * the new one. */
+static void check_link(struct serial *s) {
+        char device[PATH_MAX];
+
+        if (!realpath(s->path, device) || strcmp(device, s->tty.name) != 0)
+                close_port(s, "the link points elsewhere");
+        else
+                wake_in(s, LINK_CHECK_USEC);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+        struct serial *s = userdata;
+
         (void)source;
         (void)usec;
-        try_open(userdata);
+        if (s->tty.fd >= 0)
+                check_link(s);
+        else
+                try_open(s);
         return 0;
 }
 
@@ -156,7 +181,7 @@ int serial_new(sd_event *event, const struct config *config, const struct serial
         memcpy(s->usb_serial, config->usb_serial, sizeof(s->usb_serial));
 
         /* The first attempt comes from the loop too: no callback runs before the caller has its pointer. */
-        r = sd_event_add_time_relative(event, &s->retry, CLOCK_BOOTTIME, 0, 10 * USEC_PER_MSEC, on_retry, s);
+        r = sd_event_add_time_relative(event, &s->timer, CLOCK_BOOTTIME, 0, 10 * USEC_PER_MSEC, on_timer, s);
         if (r < 0) {
                 serial_free(s);
                 return r;
@@ -169,7 +194,7 @@ struct serial *serial_free(struct serial *s) {
         if (!s)
                 return NULL;
         sd_event_source_disable_unref(s->io);
-        sd_event_source_disable_unref(s->retry);
+        sd_event_source_disable_unref(s->timer);
         tty_close(&s->tty);
         sd_event_unref(s->event);
         free(s);

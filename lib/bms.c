@@ -375,8 +375,11 @@ static usec_t earlier(usec_t a, usec_t b) {
 
 usec_t bms_deadline(const struct bms *b, usec_t now) {
         usec_t deadline = earlier(usec_add(now, TICK_MAX_USEC), link_deadline(&b->link));
+        usec_t frozen_at = pack_frozen_deadline(&b->pack);
 
         deadline = earlier(deadline, protection_deadline(&b->protection, b->link.period));
+        if (frozen_at > now) /* B12: once passed it stays so, and is no reason to tick */
+                deadline = earlier(deadline, frozen_at);
         if (b->recover_until != 0)
                 deadline = earlier(deadline, b->recover_until);
         return deadline;

@@ -180,13 +180,16 @@ bool pack_cell_bypassing(const struct pack *p, usec_t now, uint8_t cell) {
         return now < p->cells[cell].bypass_until;
 }
 
-bool pack_frozen(const struct pack *p, usec_t now) {
+usec_t pack_frozen_deadline(const struct pack *p) {
         /* Silence is not standing still: the time counts only this far beyond the newest frame. */
         usec_t seen_until = usec_add(p->frame_at, PACK_FROZEN_SILENCE_USEC);
+        usec_t at = usec_add(p->frozen_since, PACK_FROZEN_USEC);
 
-        if (p->frame_at == 0)
-                return false;
-        return usec_since(now < seen_until ? now : seen_until, p->frozen_since) >= PACK_FROZEN_USEC;
+        return p->frame_at > 0 && at <= seen_until ? at : USEC_INFINITY;
+}
+
+bool pack_frozen(const struct pack *p, usec_t now) {
+        return now >= pack_frozen_deadline(p);
 }
 
 uint8_t pack_missing_cell(const struct pack *p) {

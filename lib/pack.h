@@ -75,5 +75,8 @@ bool pack_cell_bypassing(const struct pack *p, usec_t now, uint8_t cell);
 /* B12: readings unchanged for 60 s. The caller adds "while |I| > C/20". */
 bool pack_frozen(const struct pack *p, usec_t now);
 
+/* When pack_frozen() becomes true by time alone, without a further frame; USEC_INFINITY: never. May have passed. */
+usec_t pack_frozen_deadline(const struct pack *p);
+
 /* B16: the first cell missing from two rotations, 0 if none. */
 uint8_t pack_missing_cell(const struct pack *p);

@@ -40,20 +40,20 @@ double cell_ocv(double soc) {
         return interpolate(ocv_curve, ELEMENTS(ocv_curve), soc);
 }
 
-double cell_resistance(const struct cell *c, double current_a) {
+double cell_resistance(const struct sim_cell *c, double current_a) {
         double mohm = current_a > 0 ? interpolate(charge_mohm, ELEMENTS(charge_mohm), c->soc)
                                     : interpolate(discharge_mohm, ELEMENTS(discharge_mohm), c->soc);
 
         return mohm / 1000.0 * REFERENCE_AH / c->capacity_ah * c->resistance;
 }
 
-double cell_voltage(const struct cell *c, double current_a) {
+double cell_voltage(const struct sim_cell *c, double current_a) {
         double volts = cell_ocv(c->soc) + current_a * cell_resistance(c, current_a);
 
         return volts > 0 ? volts : 0;
 }
 
-void cell_step(struct cell *c, double current_a, double seconds) {
+void cell_step(struct sim_cell *c, double current_a, double seconds) {
         double own_a = current_a - (c->bypass ? CELL_BYPASS_A : 0);
         double target_c = c->ambient_c + (c->bypass ? BYPASS_HEAT_K : 0) +
                           own_a * own_a * cell_resistance(c, own_a) * CELL_HEAT_K_PER_W;
@@ -66,7 +66,7 @@ void cell_step(struct cell *c, double current_a, double seconds) {
         c->temperature_c += (target_c - c->temperature_c) * seconds / (HEAT_SECONDS + seconds);
 }
 
-void cell_switch_bypass(struct cell *c, int reading_mv, int v_bypass_mv) {
+void cell_switch_bypass(struct sim_cell *c, int reading_mv, int v_bypass_mv) {
         if (c->temperature_c >= CELL_BYPASS_OFF_C)
                 c->bypass_too_hot = true;
         else if (c->temperature_c <= CELL_BYPASS_ON_C)

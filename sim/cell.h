@@ -16,7 +16,7 @@
 #define CELL_SOC_MIN (-2.0)
 #define CELL_SOC_MAX 102.0
 
-struct cell {
+struct sim_cell {
         double capacity_ah;
         double resistance; /* multiplies the published curve scaled by capacity; 1 = a good cell */
         double soc;        /* %, CELL_SOC_MIN..CELL_SOC_MAX */
@@ -31,13 +31,13 @@ struct cell {
 double cell_ocv(double soc);
 
 /* Ohms at this current's direction (charging is positive). */
-double cell_resistance(const struct cell *c, double current_a);
+double cell_resistance(const struct sim_cell *c, double current_a);
 
 /* Volts as the board measures them: with the pack's current, bypass off (chain.md R5). */
-double cell_voltage(const struct cell *c, double current_a);
+double cell_voltage(const struct sim_cell *c, double current_a);
 
 /* Lets the pack's current flow for a time; while the bypass is on, 1 A less reaches the cell. */
-void cell_step(struct cell *c, double current_a, double seconds);
+void cell_step(struct sim_cell *c, double current_a, double seconds);
 
 /* Switches the bypass by a reading (chain.md R13). v_bypass_mv 0 = not known: off. */
-void cell_switch_bypass(struct cell *c, int reading_mv, int v_bypass_mv);
+void cell_switch_bypass(struct sim_cell *c, int reading_mv, int v_bypass_mv);

@@ -18,16 +18,15 @@ struct argument {
         const char *words[2];
 };
 
-/* clang-format off: two lines a row read best */
-#define WHOLE(name_, min_, max_, standard_)                                                                  \
+/* Two lines a row read best. */
+/* clang-format off */
+#define WHOLE(name_, min_, max_, standard_) \
         { .name = (name_), .min = (min_), .max = (max_), .standard = (standard_), .whole = true }
-#define REAL(name_, min_, max_, standard_)                                                                   \
+#define REAL(name_, min_, max_, standard_) \
         { .name = (name_), .min = (min_), .max = (max_), .standard = (standard_) }
-#define EITHER(name_, first_, second_)                                                                       \
-        {                                                                                                    \
-                .name = (name_), .max = 1, .standard = NAN, .words = {(first_), (second_) }                  \
-        }
-#define NO_ARGUMENT                                                                                          \
+#define EITHER(name_, first_, second_) \
+        { .name = (name_), .max = 1, .standard = NAN, .words = {(first_), (second_)} }
+#define NO_ARGUMENT \
         { .name = NULL }
 #define ONE_CELL WHOLE("CELL", 1, CELLS_MAX, NAN)
 #define CELL_OR_ALL WHOLE("CELL", 0, CELLS_MAX, NAN) /* 0: all */
@@ -39,73 +38,58 @@ static const struct info {
         struct argument args[2];
         const char *usage;
 } infos[_FAULT_MAX] = {
-        [FAULT_CUT] =
-                {"cut",
-                 {ONE_CELL},
-                 "cut=CELL                the link from this board to the next (last: the ring return)"},
-        [FAULT_DEAD] = {"dead", {ONE_CELL}, "dead=CELL               this board does nothing at all"},
-        [FAULT_RETURN_LOST] = {"return-lost",
-                               {NO_ARGUMENT},
-                               "return-lost             the ring return alone is cut"},
-        [FAULT_BOARD_FAULT] = {"board-fault",
-                               {CELL_OR_ALL},
-                               "board-fault=CELL        this board cannot measure: status bit 2, full count"},
-        [FAULT_MISSING] = {"missing",
-                           {CELL_OR_ALL},
-                           "missing=CELL            this board never fills in its detail"},
-        [FAULT_COUNT] = {"count", {CELLS}, "count=CELLS             so many boards in the chain"},
-        [FAULT_CONFIGURED] = {"configured",
-                              {CELLS},
-                              "configured=CELLS        details rotate over so many, there or not"},
-        [FAULT_NOISE] = {"noise",
-                         {WHOLE("BYTES", 1, 900, 8)},
-                         "noise[=BYTES]           random bytes before each frame"},
-        [FAULT_CHECKSUM] = {"checksum",
-                            {WHOLE("EVERY", 1, 1000, 1)},
-                            "checksum[=EVERY]        a wrong checksum in every EVERYth frame"},
-        [FAULT_TRUNCATE] = {"truncate",
-                            {WHOLE("BYTES", 1, FRAME_SIZE - 1, 30)},
-                            "truncate[=BYTES]        frames end after so many bytes"},
-        [FAULT_FLIP] = {"flip",
-                        {REAL("PERCENT", 0, 100, 100)},
-                        "flip[=PERCENT]          one bit turned in so many of the frames"},
-        [FAULT_GARBAGE] = {"garbage",
-                           {NO_ARGUMENT},
-                           "garbage                 random bytes in place of each frame"},
-        [FAULT_SUM] = {"sum", {NO_ARGUMENT}, "sum                     I-sum is I1 + I2"},
-        [FAULT_SILENCE] = {"silence", {NO_ARGUMENT}, "silence                 nothing is sent"},
-        [FAULT_FROZEN] = {"frozen", {NO_ARGUMENT}, "frozen                  the same frame over and over"},
-        [FAULT_FROZEN_READINGS] = {"frozen-readings",
-                                   {NO_ARGUMENT},
-                                   "frozen-readings         readings stay; byte 24 and the pairs go on"},
-        [FAULT_HOT] = {"hot", {CELL_OR_ALL, DEGREES(70)}, "hot=CELL[,DEGC]         this board reads 70 degC"},
-        [FAULT_COLD] = {"cold",
-                        {CELL_OR_ALL, DEGREES(-15)},
-                        "cold=CELL[,DEGC]        this board reads -15 degC"},
-        [FAULT_TEMPERATURE] = {"temperature",
-                               {CELL_OR_ALL, DEGREES(NAN)},
-                               "temperature=CELL,DEGC   this board reads just that"},
-        [FAULT_VOLTAGE] = {"voltage",
-                           {CELL_OR_ALL, REAL("VOLTS", 0, 6, NAN)},
-                           "voltage=CELL,VOLTS      this board reads just that"},
-        [FAULT_SENSOR_LOST] = {"sensor-lost",
-                               {WHOLE("SENSOR", 1, 2, NAN)},
-                               "sensor-lost=1|2         reads X"},
-        [FAULT_SENSOR_REVERSED] = {"sensor-reversed",
-                                   {WHOLE("SENSOR", 0, 2, 0)},
-                                   "sensor-reversed[=1|2]   mounted the wrong way round (both if not told)"},
-        [FAULT_V_BYPASS] = {"v-bypass",
-                            {REAL("VOLTS", 3.4, 4.3, NAN)},
-                            "v-bypass=VOLTS          switches 2, 6, 7 are turned"},
-        [FAULT_MODE] = {"mode",
-                        {EITHER("normal or critical", "normal", "critical")},
-                        "mode=normal|critical    switch 5 is turned"},
-        [FAULT_PERIOD] = {"period",
-                          {REAL("SECONDS", 0.5, 1.0, NAN)},
-                          "period=0.5|1.0          switch 1 is turned"},
-        [FAULT_RELAY_STUCK] = {"relay-stuck",
-                               {EITHER("charge or load", "charge", "load")},
-                               "relay-stuck=charge|load its contact stays closed whatever is commanded"},
+        [FAULT_CUT] = {"cut", {ONE_CELL},
+                "cut=CELL                the link from this board to the next (last: the ring return)"},
+        [FAULT_DEAD] = {"dead", {ONE_CELL},
+                "dead=CELL               this board does nothing at all"},
+        [FAULT_RETURN_LOST] = {"return-lost", {NO_ARGUMENT},
+                "return-lost             the ring return alone is cut"},
+        [FAULT_BOARD_FAULT] = {"board-fault", {CELL_OR_ALL},
+                "board-fault=CELL        this board cannot measure: status bit 2, full count"},
+        [FAULT_MISSING] = {"missing", {CELL_OR_ALL},
+                "missing=CELL            this board never fills in its detail"},
+        [FAULT_COUNT] = {"count", {CELLS},
+                "count=CELLS             so many boards in the chain"},
+        [FAULT_CONFIGURED] = {"configured", {CELLS},
+                "configured=CELLS        details rotate over so many, there or not"},
+        [FAULT_NOISE] = {"noise", {WHOLE("BYTES", 1, 900, 8)},
+                "noise[=BYTES]           random bytes before each frame"},
+        [FAULT_CHECKSUM] = {"checksum", {WHOLE("EVERY", 1, 1000, 1)},
+                "checksum[=EVERY]        a wrong checksum in every EVERYth frame"},
+        [FAULT_TRUNCATE] = {"truncate", {WHOLE("BYTES", 1, FRAME_SIZE - 1, 30)},
+                "truncate[=BYTES]        frames end after so many bytes"},
+        [FAULT_FLIP] = {"flip", {REAL("PERCENT", 0, 100, 100)},
+                "flip[=PERCENT]          one bit turned in so many of the frames"},
+        [FAULT_GARBAGE] = {"garbage", {NO_ARGUMENT},
+                "garbage                 random bytes in place of each frame"},
+        [FAULT_SUM] = {"sum", {NO_ARGUMENT},
+                "sum                     I-sum is I1 + I2"},
+        [FAULT_SILENCE] = {"silence", {NO_ARGUMENT},
+                "silence                 nothing is sent"},
+        [FAULT_FROZEN] = {"frozen", {NO_ARGUMENT},
+                "frozen                  the same frame over and over"},
+        [FAULT_FROZEN_READINGS] = {"frozen-readings", {NO_ARGUMENT},
+                "frozen-readings         readings stay; byte 24 and the pairs go on"},
+        [FAULT_HOT] = {"hot", {CELL_OR_ALL, DEGREES(70)},
+                "hot=CELL[,DEGC]         this board reads 70 degC"},
+        [FAULT_COLD] = {"cold", {CELL_OR_ALL, DEGREES(-15)},
+                "cold=CELL[,DEGC]        this board reads -15 degC"},
+        [FAULT_TEMPERATURE] = {"temperature", {CELL_OR_ALL, DEGREES(NAN)},
+                "temperature=CELL,DEGC   this board reads just that"},
+        [FAULT_VOLTAGE] = {"voltage", {CELL_OR_ALL, REAL("VOLTS", 0, 6, NAN)},
+                "voltage=CELL,VOLTS      this board reads just that"},
+        [FAULT_SENSOR_LOST] = {"sensor-lost", {WHOLE("SENSOR", 1, 2, NAN)},
+                "sensor-lost=1|2         reads X"},
+        [FAULT_SENSOR_REVERSED] = {"sensor-reversed", {WHOLE("SENSOR", 0, 2, 0)},
+                "sensor-reversed[=1|2]   mounted the wrong way round (both if not told)"},
+        [FAULT_V_BYPASS] = {"v-bypass", {REAL("VOLTS", 3.4, 4.3, NAN)},
+                "v-bypass=VOLTS          switches 2, 6, 7 are turned"},
+        [FAULT_MODE] = {"mode", {EITHER("normal or critical", "normal", "critical")},
+                "mode=normal|critical    switch 5 is turned"},
+        [FAULT_PERIOD] = {"period", {REAL("SECONDS", 0.5, 1.0, NAN)},
+                "period=0.5|1.0          switch 1 is turned"},
+        [FAULT_RELAY_STUCK] = {"relay-stuck", {EITHER("charge or load", "charge", "load")},
+                "relay-stuck=charge|load its contact stays closed whatever is commanded"},
 };
 /* clang-format on */
 

@@ -29,7 +29,7 @@ static void init_cells(struct simulation *s) {
                 double soc = c->soc + c->spread_percent / 2 * rng_even(&rng);
                 double ambient = c->temperature_c + (spread > 0 ? rng_even(&rng) : 0);
 
-                s->cells[i] = (struct cell){
+                s->cells[i] = (struct sim_cell){
                         .capacity_ah = or_else(own->capacity_ah, capacity),
                         .resistance = or_else(own->resistance, resistance),
                         .soc = or_else(own->soc, fmin(100, fmax(0, soc))),

@@ -47,7 +47,7 @@ struct simulation {
         struct simulation_config config;
         usec_t now;
         uint64_t half; /* half cycles so far */
-        struct cell cells[CELLS_MAX + 1];
+        struct sim_cell cells[CELLS_MAX + 1];
         struct reading readings[CELLS_MAX + 1];
         struct frame_current in, out, sum;
         uint8_t sensor_flags;

@@ -165,7 +165,7 @@ class Stream:
         end = now() + timeout
         while len(self.sent) <= n:
             assert now() < end, "no frame was sent"
-            time.sleep(0.002)
+            time.sleep(0.005)
         return self.sent[n][0]
 
     def last_time(self):
@@ -209,7 +209,7 @@ class Daemon:
                 raise AssertionError(f"no line /{pattern}/ within {timeout} s:\n" + self.text())
             if self.process.poll() is not None and not lines:
                 raise AssertionError(f"smartbmsd ended ({self.process.returncode}):\n" + self.text())
-            time.sleep(0.002)
+            time.sleep(0.005)
 
     def relay(self, name, state, since=0.0, timeout=15.0):
         """When the relay's coil was told to open or close."""

@@ -202,7 +202,8 @@ static void test_relay_phrases(void **unused) {
                  "commanded closed, but the feedback input says open"},
                 {{.mapped = true, .closed = false, .confirmed = {true, 1}},
                  "commanded open, but the feedback input says closed"},
-                {{.mapped = false, .closed = true}, "decided closed, but no output drives it"},
+                {{.mapped = false, .closed = true}, "allowed (no relay is driven here)"},
+                {{.mapped = false, .closed = false}, "not allowed (no relay is driven here)"},
         };
 
         (void)unused;

@@ -141,6 +141,12 @@ static void test_unknown_is_said(void **unused) {
         (void)unused;
         memset(&v->reading, 0, sizeof(v->reading));
         set_text(v, "LinkState", "live");
+        set_number(v, "SOC", 5000);
+        set_number(v, "SOCCapacity", 5120);
+        set_number(v, "SOCCalibrated", 1);
+        expect(v, 24, 80, "SOC      [##################..................] 50.0 %\n");
+        memset(&v->reading, 0, sizeof(v->reading));
+        set_text(v, "LinkState", "live");
         expect(v, 24, 80, "SOC      [                                    ] unknown: set capacity\n");
         expect(v, 24, 80, "In       [                                    ] unknown of 1500 W\n");
         v->settings.values[SETTING_SOLAR_PEAK] = none();

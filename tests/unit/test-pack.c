@@ -223,9 +223,11 @@ static void test_frozen_boundary(void **state) {
         for (int d = -1; d <= 1; d++) {
                 start(&r);
                 assert_false(pack_frozen(&r.pack, r.now));
+                assert_true(pack_frozen_deadline(&r.pack) == USEC_INFINITY);
                 for (unsigned i = 0; i < 60; i++) /* the first at T0 + 1 s, the last 59 s later */
                         send(&r, frame_of(16, (uint8_t) (i % 16 + 1)));
                 usec_t limit = T0 + S + 60 * S;
+                assert_true(pack_frozen_deadline(&r.pack) == limit); /* no frame need come then */
                 assert_false(pack_frozen(&r.pack, r.now));
                 assert_int_equal(pack_frozen(&r.pack, limit + (usec_t) d), d >= 0);
                 send_after(&r, S + (usec_t) d, frame_of(16, 1));
@@ -276,6 +278,7 @@ static void test_silence_is_not_frozen(void **state) {
         for (int i = 0; i < 50; i++)
                 send(&r, frame_of(16, 1));
         assert_false(pack_frozen(&r.pack, r.now + USEC_PER_HOUR));
+        assert_true(pack_frozen_deadline(&r.pack) == USEC_INFINITY);
         send_after(&r, USEC_PER_HOUR, frame_of(16, 1));
         assert_false(pack_frozen(&r.pack, r.now));
 

@@ -17,8 +17,8 @@ static void assert_near(double value, double expected, double epsilon) {
                 fail_msg("%.9f is not %.9f", value, expected);
 }
 
-static struct cell plain(double soc) {
-        return (struct cell){
+static struct sim_cell plain(double soc) {
+        return (struct sim_cell){
                 .capacity_ah = 100, .resistance = 1, .soc = soc, .ambient_c = 20, .temperature_c = 20};
 }
 
@@ -53,7 +53,7 @@ static void test_resistance(void **state) {
 
         (void)state;
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
-                struct cell small = plain(rows[i].soc), large = plain(rows[i].soc);
+                struct sim_cell small = plain(rows[i].soc), large = plain(rows[i].soc);
 
                 small.capacity_ah = 3;
                 assert_near(cell_resistance(&small, -1), rows[i].discharge_mohm / 1000, 1e-7);
@@ -67,7 +67,7 @@ static void test_resistance(void **state) {
 /* 50 A at 50 %: 3.300 V + 50 A * 44.8 mohm * 0.03 = 3.3672 V; out of it 3.300 - 50 * 47.8 mohm * 0.03
  * = 3.2283 V. */
 static void test_terminal_voltage(void **state) {
-        struct cell c = plain(50);
+        struct sim_cell c = plain(50);
 
         (void)state;
         assert_near(cell_voltage(&c, 0), 3.300, 1e-6);
@@ -77,7 +77,7 @@ static void test_terminal_voltage(void **state) {
 }
 
 static void test_charge_is_counted(void **state) {
-        struct cell c = plain(50);
+        struct sim_cell c = plain(50);
 
         (void)state;
         for (int second = 0; second < 3600; second++)
@@ -109,7 +109,7 @@ static void test_bypass_hysteresis(void **state) {
 
         (void)state;
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
-                struct cell c = plain(50);
+                struct sim_cell c = plain(50);
 
                 cell_switch_bypass(&c, rows[i].reading_mv, 3500);
                 assert_int_equal(c.bypass, rows[i].from_off);
@@ -127,7 +127,7 @@ static void test_bypass_heat_limit(void **state) {
                 double degrees;
                 bool bypass;
         } rows[] = {{84.9, true}, {85.0, false}, {84.9, false}, {75.1, false}, {75.0, true}, {84.9, true}};
-        struct cell c = plain(50);
+        struct sim_cell c = plain(50);
 
         (void)state;
         for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
@@ -138,7 +138,7 @@ static void test_bypass_heat_limit(void **state) {
 }
 
 static void test_bypass_warms(void **state) {
-        struct cell warm = plain(50), idle = plain(50);
+        struct sim_cell warm = plain(50), idle = plain(50);
 
         (void)state;
         warm.bypass = true;

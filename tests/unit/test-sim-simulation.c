@@ -453,7 +453,7 @@ static void test_own_cells(void **state) {
         assert_true(b->simulation.cells[3].capacity_ah == 50 && b->simulation.cells[3].soc == 20);
         assert_true(b->simulation.cells[3].resistance == 2 && b->simulation.cells[3].temperature_c == 31);
         for (int i = 1; i <= 4; i++) {
-                const struct cell *c = &b->simulation.cells[i];
+                const struct sim_cell *c = &b->simulation.cells[i];
 
                 if (i == 3)
                         continue;

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+"""What stands around the protection path stops, goes or is full: relays go on in time (design 12; design 10)."""
+
+import os
+import signal
+import subprocess
+import threading
+
+from story import COMMUNICATION_ERROR, Output, now
+
+BOTH = ("slow", "fast")
+CHARGE, LOAD = 0x01, 0x02
+CLOCK_MONOTONIC, CLOCK_BOOTTIME = 1, 7  # <linux/time.h>; /proc names timers' clocks by number
+
+
+def over_v_max(s):
+    mv = s.chain.mv[:]
+    mv[2] = 3650
+    return mv
+
+
+def protects(s):
+    """V-max, and then silence, each in time; and both again as before."""
+    healthy = s.chain.mv
+    n = s.chain.tell(mv=over_v_max(s))
+    since, confirming = s.chain.frame_time(n), s.chain.frame_time(n + 1)
+    s.expect_open(["charge"], since, confirming - since + 0.1)
+    s.figures.pop()
+    s.figure("charge open behind the confirming frame", confirming, s.daemon.relay("charge", "open", since), 0.1)
+    s.chain.tell(mv=healthy)
+    s.chain.frame_time(len(s.chain.sent))
+    last = s.chain.silence()
+    opened = s.daemon.relay("load", "open", last, timeout=8)
+    s.figure("load open in silence", last, opened, s.by_rate(3.6, 1.9))
+    s.chain.frame_time(s.chain.mend())
+    s.expect_closed(["load"], opened, 10 + 5 * s.period + 0.3)
+
+
+def bus_stopped(s):
+    s.live()
+    os.kill(s.bus.process.pid, signal.SIGSTOP)
+    stopped = now()
+    # Callers whose look-up is never answered, and who wait for us.
+    words = [s.programs["smartbmsctl"], "--bus", s.bus.address, "set", "vmin", "2.9V"]
+    callers = [subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+               for _ in range(3)]
+    threading.Event().wait(5)
+    s.expect_unchanged(stopped)
+    protects(s)
+    os.kill(s.bus.process.pid, signal.SIGCONT)
+    for c in callers:
+        c.wait(30)
+    s.expect_link("live", "", error=False)
+    assert s.status()["relays"]["load"]["closed"]
+
+
+def bus_killed(s):
+    s.live()
+    s.bus.process.kill()
+    s.bus.process.wait()
+    killed = now()
+    s.daemon.wait_line("D-Bus connection is gone", since=killed)
+    s.expect_unchanged(killed)
+    protects(s)
+    os.unlink(s.bus.path)
+    s.bus.start()
+    back = now()
+    s.figure("on the bus again", back, s.daemon.wait_line("Joined the bus", since=back), 2.5)
+    s.expect_link("live", "", error=False)
+    assert s.status()["relays"]["load"]["closed"]
+
+
+def log_blocked(s):
+    """Nobody reads stderr and its pipe is full, as when journald is stopped. Relays are seen in the frames of the extended
+    data output."""
+    s.live()
+    output = Output(s.output_path)
+    output.wait_status(CHARGE | LOAD, CHARGE | LOAD, now(), 3)
+    s.daemon.block_log()
+    blocked = now()
+    threading.Event().wait(3)
+    healthy = s.chain.mv
+    n = s.chain.tell(mv=over_v_max(s))
+    first, confirming = s.chain.frame_time(n), s.chain.frame_time(n + 1)
+    assert all(raw[30] & 3 == 3 for t, raw in output.frames if blocked <= t < confirming)
+    s.figure("charge open behind the confirming frame", confirming,
+             output.wait_status(CHARGE | LOAD, LOAD, confirming, 3), 0.1)
+    s.chain.tell(mv=healthy)
+    s.chain.frame_time(len(s.chain.sent))
+    last = s.chain.silence()
+    opened = output.wait_status(CHARGE | LOAD | COMMUNICATION_ERROR, COMMUNICATION_ERROR, last, 8)
+    s.figure("load open in silence", last, opened, s.by_rate(3.6, 1.9))
+    mended = s.chain.frame_time(s.chain.mend())
+    # P4: a recovery from silence; the charge relay still waits for its restart delay
+    closed = output.wait_status(LOAD, LOAD, mended, 15)
+    s.figure("load closed again", opened, closed, 10 + 5 * s.period + 0.3)
+    s.expect_link("live", "", error=False)  # D-Bus answers all the while
+    s.daemon.reading.set()
+    again = s.chain.silence()
+    s.daemon.wait_line("log messages could not be written and are lost", since=again, timeout=8)
+    assert first < confirming
+
+
+def timers(s):
+    """No timer of the daemon can be moved by who sets the clock. Its own are of CLOCK_BOOTTIME; sd-bus has one of
+    CLOCK_MONOTONIC."""
+    s.live()
+    directory = f"/proc/{s.daemon.process.pid}"
+    clocks = []
+    for fd in os.listdir(directory + "/fd"):
+        if "timerfd" not in os.readlink(f"{directory}/fd/{fd}"):
+            continue
+        with open(f"{directory}/fdinfo/{fd}") as f:
+            clocks += [int(line.split(":")[1]) for line in f if line.startswith("clockid:")]
+    assert CLOCK_BOOTTIME in clocks and set(clocks) <= {CLOCK_BOOTTIME, CLOCK_MONOTONIC}, f"timers of clocks {clocks}"
+
+
+STORIES = [
+    ("dbus-daemon stopped", bus_stopped, BOTH, {}),
+    ("dbus-daemon killed and restarted", bus_killed, BOTH, {}),
+    ("log blocked", log_blocked, BOTH, {"output": True}),
+    ("timers", timers, ("slow",), {}),
+]
