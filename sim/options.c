@@ -33,6 +33,7 @@ enum { /* options that are no plain number */
         OPT_V_BYPASS,
         OPT_START_TIME,
         OPT_SEED,
+        OPT_MODEL,
         _OPT_NUMBER, /* numbers[] from here on */
 };
 
@@ -54,6 +55,8 @@ static const struct number {
         {"load-a", REAL, offsetof(struct options, simulation.profile.load_a), 0, 10000},
         {"charger-cell-v", REAL, offsetof(struct options, simulation.charger_cell_v), 0, 5},
         {"sensors", INT, offsetof(struct options, simulation.sensors), 1, 2},
+        {"ageing", REAL, offsetof(struct options, simulation.ageing_percent), 0, 80},
+        {"self-discharge", REAL, offsetof(struct options, simulation.self_discharge_percent), 0, 100},
         {"temperature", REAL, offsetof(struct options, simulation.temperature_c), -40, 120},
         {"noise-mv", REAL, offsetof(struct options, simulation.noise_mv), 0, 50},
         {"duration", REAL, offsetof(struct options, duration_sec), 0, 1e9},
@@ -86,6 +89,7 @@ static const struct {
         {"v-bypass", OPT_V_BYPASS},
         {"start-time", OPT_START_TIME},
         {"seed", OPT_SEED},
+        {"cell-model", OPT_MODEL},
 };
 
 #define N_NAMED ((int)(sizeof(named) / sizeof(named[0])))
@@ -105,7 +109,11 @@ static const char usage[] =
         "  --capacity-ah AH          of a cell (100)\n"
         "  --soc PERCENT             charge at the start (50)\n"
         "  --spread PERCENT          how far the cells differ (1)\n"
-        "  --cell K,KEY=VALUE[,...]  one cell's own capacity (Ah), soc (%), resistance (x), temperature\n"
+        "  --cell K,KEY=VALUE[,...]  one cell's own capacity (Ah), soc (%), resistance (x), temperature,\n"
+        "                            self-discharge (% a month)\n"
+        "  --cell-model plain|full   full: hysteresis, polarisation, resistance by temperature (plain)\n"
+        "  --ageing PERCENT          capacity that the cells have lost (0)\n"
+        "  --self-discharge PERCENT  a month (0)\n"
         "  --temperature DEGC        around the cells (20)\n"
         "  --noise-mv MV             of the measurements (1)\n"
         "  --seed N                  same seed and options, same bytes (1)\n"
@@ -183,7 +191,7 @@ static int find_word(const char *option, const char *text, const char *const *wo
 
 /* "K,KEY=VALUE[,KEY=VALUE]..." */
 static int parse_cell(struct options *o, const char *text) {
-        static const char expected[] = "K,KEY=VALUE[,...] with capacity, soc, resistance or temperature";
+        static const char expected[] = "K,KEY=VALUE[,...] with capacity, soc, resistance, temperature or self-discharge";
         char copy[128], *state = NULL, *word;
         struct cell_config *own;
         int given = 0;
@@ -206,6 +214,7 @@ static int parse_cell(struct options *o, const char *text) {
                         {"soc=", 0, 100, &own->soc},
                         {"resistance=", 0.01, 1000, &own->resistance},
                         {"temperature=", -40, 120, &own->temperature_c},
+                        {"self-discharge=", 0, 1000, &own->self_discharge},
                 };
                 bool found = false;
 
@@ -305,6 +314,10 @@ static int parse_word(struct options *o, int option, const char *text) {
         case OPT_CODING:
                 r = find_word("temperature-coding", text, WORDS("sheet", "legacy"), "sheet or legacy");
                 s->coding = r == 1 ? TEMPERATURE_LEGACY : TEMPERATURE_SHEET;
+                break;
+        case OPT_MODEL:
+                r = find_word("cell-model", text, WORDS("plain", "full"), "plain or full");
+                s->model = (struct cell_model){r == 1, r == 1, r == 1};
                 break;
         case OPT_BOARD:
                 r = find_word("board", text, WORDS("in", "out"), "in or out");

@@ -10,9 +10,27 @@
 #include "sensor.h"
 
 #define CURRENT_NOISE 0.15 /* of a sensor's resolution */
+#define HOURS_A_MONTH 730.0
+
+/* Resistance gained for capacity lost (j): small in LiFePO4. */
+#define AGEING_RESISTANCE 1.5
 
 static double or_else(double own, double common) {
         return isnan(own) ? common : own;
+}
+
+/* Cells of one lot leak differently: half as much to half as much again. The spread that balancing works against. */
+static void init_leaks(struct simulation *s) {
+        const struct simulation_config *c = &s->config;
+        struct rng rng;
+
+        rng_init(&rng, c->seed, 4);
+        for (int i = 1; i <= CELLS_MAX; i++) {
+                double percent = c->self_discharge_percent * (1 + (c->spread_percent > 0 ? 0.5 * rng_even(&rng) : 0));
+
+                s->cells[i].leak_a =
+                        s->cells[i].capacity_ah * or_else(c->own[i].self_discharge, percent) / 100 / HOURS_A_MONTH;
+        }
 }
 
 /* Draws for all 255, so that a cell stays the same one whatever the number of cells. */
@@ -30,13 +48,16 @@ static void init_cells(struct simulation *s) {
                 double ambient = c->temperature_c + (spread > 0 ? rng_even(&rng) : 0);
 
                 s->cells[i] = (struct sim_cell){
-                        .capacity_ah = or_else(own->capacity_ah, capacity),
-                        .resistance = or_else(own->resistance, resistance),
+                        .model = c->model,
+                        .capacity_ah = or_else(own->capacity_ah, capacity * (1 - c->ageing_percent / 100)),
+                        .resistance = or_else(own->resistance,
+                                              resistance * (1 + c->ageing_percent / 100 * AGEING_RESISTANCE)),
                         .soc = or_else(own->soc, fmin(100, fmax(0, soc))),
                         .ambient_c = or_else(own->temperature_c, ambient),
                 };
-                s->cells[i].temperature_c = s->cells[i].ambient_c;
+                s->cells[i].temperature_c = s->cells[i].core_c = s->cells[i].ambient_c;
         }
+        init_leaks(s);
 }
 
 static int count_cells(const struct simulation *s) {
@@ -71,7 +92,7 @@ static double limit_charge(const struct simulation *s, double charge_a, double l
         if (s->config.charger_cell_v <= 0)
                 return charge_a;
         for (int i = 1; i <= n; i++) {
-                ocv += cell_ocv(s->cells[i].soc);
+                ocv += cell_emf(&s->cells[i]);
                 ohms += cell_resistance(&s->cells[i], 1);
         }
         most = (s->config.charger_cell_v * n - ocv) / ohms + load_a;
@@ -288,7 +309,7 @@ void simulation_config_init(struct simulation_config *config) {
                               .discharge_restart_percent = 20},
         };
         for (int i = 0; i <= CELLS_MAX; i++)
-                config->own[i] = (struct cell_config){NAN, NAN, NAN, NAN};
+                config->own[i] = (struct cell_config){NAN, NAN, NAN, NAN, NAN};
 }
 
 int simulation_config_check(const struct simulation_config *c, char *ret_error, size_t size) {
@@ -301,7 +322,7 @@ int simulation_config_check(const struct simulation_config *c, char *ret_error, 
                 const struct cell_config *own = &c->own[i];
 
                 if (isnan(own->capacity_ah) && isnan(own->soc) && isnan(own->resistance) &&
-                    isnan(own->temperature_c))
+                    isnan(own->temperature_c) && isnan(own->self_discharge))
                         continue;
                 (void)snprintf(ret_error, size, "cell %d has values of its own, but there are %d cells", i,
                                c->cells);

@@ -26,11 +26,15 @@ enum simulation_tap {
 /* What one cell has of its own; NAN = drawn within the spread. */
 struct cell_config {
         double capacity_ah, soc, resistance, temperature_c;
+        double self_discharge; /* % a month */
 };
 
 struct simulation_config {
         int cells, configured; /* configured 0: as many as there are */
         double capacity_ah, soc, spread_percent, temperature_c, noise_mv;
+        struct cell_model model;
+        double ageing_percent;         /* of capacity lost; resistance grows with it */
+        double self_discharge_percent; /* a month */
         uint64_t seed;
         struct profile profile;
         double charger_cell_v; /* the charger holds this voltage a cell; 0 = it knows none */

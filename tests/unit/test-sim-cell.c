@@ -189,6 +189,113 @@ static void test_sensor_types(void **state) {
         assert_true(sensor_type_from_rating(99) < 0);
 }
 
+/* Published half widths, CLFP_Sony_US26650_HystV.csv. */
+static void test_hysteresis_curve(void **state) {
+        static const struct {
+                double soc, mv;
+        } rows[] = {{0, 30.0}, {10, 25.10}, {25, 27.72}, {32, 29.59}, {50, 18.71}, {76, 22.60},
+                    {84, 17.49}, {88, 17.04}, {95, 18.52}, {100, 30.0}};
+
+        (void)state;
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+                assert_near(cell_hysteresis(rows[i].soc), rows[i].mv / 1000, 0.00006);
+        for (double soc = -2; soc <= 102; soc += 0.5)
+                assert_true(cell_hysteresis(soc) >= 0.0169 && cell_hysteresis(soc) <= 0.0301);
+}
+
+static void flow(struct sim_cell *c, double current_a, int seconds) {
+        for (int second = 0; second < seconds; second++)
+                cell_step(c, current_a, 1);
+}
+
+/* After half the capacity in one direction the memory is complete; at rest it stays; a twentieth of the capacity the
+ * other way turns it from 1 to 1 - 2 * (1 - 1/e) = -0.264. */
+static void test_hysteresis_remembers(void **state) {
+        struct sim_cell c = plain(25);
+
+        (void)state;
+        c.model.hysteresis = true;
+        flow(&c, 50, 3600);
+        assert_near(c.soc, 75, 1e-6);
+        assert_near(c.memory, 1, 1e-4);
+        assert_near(cell_emf(&c), cell_ocv(75) + cell_hysteresis(75), 1e-5);
+        flow(&c, 0, 86400);
+        assert_near(c.memory, 1, 1e-4);
+        flow(&c, -50, 360); /* 5 Ah */
+        assert_near(c.memory, -0.2642, 1e-3);
+        flow(&c, -50, 3600 - 360);
+        assert_near(c.memory, -1, 1e-4);
+        assert_near(cell_emf(&c), cell_ocv(25) - cell_hysteresis(25), 1e-5);
+
+        /* What leaks away within the cell is no direction. */
+        c.leak_a = 1;
+        flow(&c, 0, 3600);
+        assert_near(c.soc, 24, 1e-6);
+        assert_near(c.memory, -1, 1e-4);
+}
+
+/* At 30 A of 100 Ah the surface ends up 160 s * 30 A = 1.333 % ahead, 63 % of it after 68.6 s; the same back. */
+static void test_polarisation(void **state) {
+        struct sim_cell c = plain(50);
+        double lead;
+
+        (void)state;
+        c.model.polarisation = true;
+        flow(&c, 30, 69);
+        assert_near(c.lead, 1.3333 * 0.632, 0.02);
+        flow(&c, 30, 600);
+        assert_near(c.lead, 1.3333, 0.002);
+        assert_near(cell_emf(&c), cell_ocv(c.soc + 1.3333), 1e-5);
+        lead = c.lead;
+        flow(&c, 0, 69);
+        assert_near(c.lead, lead * 0.368, 0.02);
+        flow(&c, 0, 3600);
+        assert_near(c.lead, 0, 1e-6);
+        assert_near(cell_emf(&c), cell_ocv(c.soc), 1e-7);
+
+        /* 30 kJ/mol: at 0 degC exp(30000 / 8.314 * (1/273.15 - 1/298.15)) = 3.03 times as far. */
+        c.model.temperature = true;
+        c.core_c = c.ambient_c = 0;
+        c.resistance = 0; /* no heat of its own */
+        flow(&c, 30, 3600);
+        assert_near(c.lead, 1.3333 * 3.03, 0.02);
+}
+
+/* Published at 10, 25 and 40 degC for 3 Ah; half way between them the mean; at -5 degC one ratio further. */
+static void test_resistance_by_temperature(void **state) {
+        static const struct {
+                double degrees, soc, discharge_mohm, charge_mohm;
+        } rows[] = {
+                {10, 50, 69.4, 62.6},   {25, 50, 47.8, 44.8},   {40, 50, 38.4, 35.2},   {10, 0, 195.0, 53.6},
+                {40, 90, 34.0, 40.0},   {17.5, 50, 58.6, 53.7}, {32.5, 90, 38.25, 46.7},
+                {-5, 50, 100.76, 87.47}, /* 69.4 * 69.4 / 47.8, 62.6 * 62.6 / 44.8 */
+                {55, 50, 30.85, 27.66},  /* 38.4 * 38.4 / 47.8, 35.2 * 35.2 / 44.8 */
+        };
+
+        (void)state;
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                struct sim_cell c = plain(rows[i].soc);
+
+                c.capacity_ah = 3;
+                c.core_c = rows[i].degrees;
+                c.model.temperature = true;
+                assert_near(cell_resistance(&c, -1) * 1000, rows[i].discharge_mohm, 0.01);
+                assert_near(cell_resistance(&c, 1) * 1000, rows[i].charge_mohm, 0.01);
+        }
+}
+
+/* The board sits beside the bypass resistors: they warm its reading, not the cell. */
+static void test_bypass_warms_the_reading_only(void **state) {
+        struct sim_cell c = plain(50);
+
+        (void)state;
+        c.core_c = 20;
+        c.bypass = true;
+        flow(&c, 1, 7200); /* 1 A in, 1 A past the cell */
+        assert_near(c.core_c, 20, 1e-6);
+        assert_near(c.temperature_c, 45, 0.1);
+}
+
 static void test_day(void **state) {
         const struct profile day = {.kind = PROFILE_DAY, .charge_a = 40, .load_a = 20, .seed = 7};
         double most_charge = 0, most_load = 0;
@@ -218,6 +325,11 @@ int main(void) {
                 cmocka_unit_test(test_bypass_hysteresis),
                 cmocka_unit_test(test_bypass_heat_limit),
                 cmocka_unit_test(test_bypass_warms),
+                cmocka_unit_test(test_hysteresis_curve),
+                cmocka_unit_test(test_hysteresis_remembers),
+                cmocka_unit_test(test_polarisation),
+                cmocka_unit_test(test_resistance_by_temperature),
+                cmocka_unit_test(test_bypass_warms_the_reading_only),
                 cmocka_unit_test(test_sensor_types),
                 cmocka_unit_test(test_day),
         };
