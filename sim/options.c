@@ -191,7 +191,8 @@ static int find_word(const char *option, const char *text, const char *const *wo
 
 /* "K,KEY=VALUE[,KEY=VALUE]..." */
 static int parse_cell(struct options *o, const char *text) {
-        static const char expected[] = "K,KEY=VALUE[,...] with capacity, soc, resistance, temperature or self-discharge";
+        static const char expected[] =
+                "K,KEY=VALUE[,...] with capacity, soc, resistance, temperature or self-discharge";
         char copy[128], *state = NULL, *word;
         struct cell_config *own;
         int given = 0;

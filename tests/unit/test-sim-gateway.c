@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The simulated pack and the gateway's logic in one closed loop, without a daemon or a clock: its frames decide about the
- * relays, the relays about its currents. */
+/* The simulated pack and the gateway's logic in one closed loop, without a daemon or a clock: its frames
+ * decide about the relays, the relays about its currents. */
 
 #include <stdarg.h>
 #include <stddef.h>
