@@ -3,10 +3,9 @@
 
 #include <errno.h>
 
-/* In half cycles: R10's 2.5 and 1.5 cycles, R9's 3.0. */
-#define ORPHAN_AFTER 5
-#define ORPHAN_EVERY 3
-#define RETURN_LOST_AFTER 6
+#include "chain-internal.h"
+
+#define RETURN_LOST_AFTER 6 /* half cycles: R9's 3.0 cycles */
 #define RETURN_RUN 3
 #define BYPASS_CHOICES 8
 
@@ -106,7 +105,7 @@ static struct frame in_frame(struct chain *c, const struct chain_input *in) {
 }
 
 /* R11. Signs X: a struct frame_current of zeros. */
-static struct frame orphan_frame(const struct chain_board *b, const struct reading *r) {
+struct frame chain_orphan_frame(const struct chain_board *b, const struct reading *r) {
         struct frame f = own_frame(r);
 
         f.status |= FRAME_STATUS_COMMUNICATION_ERROR;
@@ -143,11 +142,9 @@ static void merge(const struct reading *r, uint8_t number, struct frame *f) {
         }
 }
 
-static void learn(struct chain_board *b, const struct frame *received) {
-        uint16_t mv = (uint16_t)received->v_bypass_mv;
-
-        b->number = (uint8_t)(received->count < CELLS_MAX ? received->count + 1 : CELLS_MAX);
-        if (!is_orphan(received))
+void chain_learn(struct chain_board *b, uint8_t count, bool orphan, uint16_t mv) {
+        b->number = (uint8_t)(count < CELLS_MAX ? count + 1 : CELLS_MAX);
+        if (!orphan)
                 b->chain_number = b->number;
         if (mv == b->heard_mv && chain_bypass_switches(mv) >= 0)
                 b->v_bypass_mv = mv;
@@ -159,7 +156,7 @@ static void pass(struct chain_board *b, const struct reading *r, bool silent, st
         uint8_t number = b->number;
         int place = f->count + 1;
 
-        learn(b, f);
+        chain_learn(b, f->count, is_orphan(f), (uint16_t)f->v_bypass_mv);
         merge(r, number, f);
         if (f->detail_cell == place && !silent)
                 fill_detail(r, f);
@@ -168,7 +165,7 @@ static void pass(struct chain_board *b, const struct reading *r, bool silent, st
         f->count = (uint8_t)(place > CELLS_MAX ? CELLS_MAX : place);
 }
 
-static void reset_board(struct chain *c, int cell) {
+void chain_reset_board(struct chain *c, int cell) {
         c->boards[cell] = (struct chain_board){.orphan_due = c->half + ORPHAN_AFTER};
 }
 
@@ -185,14 +182,14 @@ static bool run_boards(struct chain *c, const struct chain_input *in, const stru
                 struct chain_board *b = &c->boards[i];
 
                 if (in->dead[i]) {
-                        reset_board(c, i);
+                        chain_reset_board(c, i);
                         present = false;
                 } else if (present) {
                         b->orphan_due = c->half + ORPHAN_AFTER;
                         pass(b, &in->readings[i], in->silent[i], f);
                 } else if (c->half >= b->orphan_due) {
                         b->orphan_due = c->half + ORPHAN_EVERY;
-                        *f = orphan_frame(b, &in->readings[i]);
+                        *f = chain_orphan_frame(b, &in->readings[i]);
                         present = true;
                 }
                 if (i < in->cells && in->cut[i])
@@ -202,7 +199,7 @@ static bool run_boards(struct chain *c, const struct chain_input *in, const stru
 }
 
 /* R9: what comes back teaches the IN board the real number of cells. An orphan's count is no such number. */
-static void take_return(struct chain *c, const struct frame *f) {
+void chain_take_return(struct chain *c, const struct frame *f) {
         c->last_return = c->half;
         if (f->status & FRAME_STATUS_COMMUNICATION_ERROR) {
                 c->return_run = 0;
@@ -228,29 +225,45 @@ static struct frame lonely_frame(const struct frame *own) {
         return f;
 }
 
+static void step_values(struct chain *c, const struct chain_input *in, const struct frame *first,
+                        struct chain_output *o) {
+        o->last_sent = run_boards(c, in, first, &o->last);
+        if (!in->dead[1] && o->last_sent && !in->cut[in->cells]) {
+                chain_take_return(c, &o->last);
+                o->extended_sent = true;
+                o->extended = o->last;
+        }
+}
+
+static bool return_lost(const struct chain *c) {
+        return c->half - c->last_return >= RETURN_LOST_AFTER;
+}
+
 void chain_step(struct chain *c, const struct chain_input *in, struct chain_output *ret_output) {
         bool starts = c->half % 2 == 0 && !in->dead[1];
-        struct chain_output o = {0};
+        struct chain_output o = {.damaged = c->wire.rate > 0};
         struct frame own = {0};
 
         if (starts)
                 own = in_frame(c, in);
-        o.last_sent = run_boards(c, in, starts ? &own : NULL, &o.last);
+        if (o.damaged)
+                chain_step_bytes(c, in, starts ? &own : NULL, &o);
+        else
+                step_values(c, in, starts ? &own : NULL, &o);
 
-        if (!in->dead[1] && o.last_sent && !in->cut[in->cells]) {
-                take_return(c, &o.last);
-                o.extended_sent = true;
-                o.extended = o.last;
-        } else if (starts && c->half - c->last_return >= RETURN_LOST_AFTER) {
+        if (!o.extended_sent && starts && return_lost(c)) {
                 o.extended_sent = true;
                 o.extended = lonely_frame(&own);
+                if (o.damaged)
+                        chain_send_bytes(c, in, &o.extended, &o.extended_bytes);
         }
         c->half++;
         *ret_output = o;
 }
 
-void chain_init(struct chain *c, uint16_t v_bypass_mv) {
+void chain_init(struct chain *c, uint16_t v_bypass_mv, uint64_t seed) {
         *c = (struct chain){0};
+        wire_init(&c->wire, seed);
         for (int i = 1; i <= CELLS_MAX; i++)
                 c->boards[i] = (struct chain_board){
                         .number = (uint8_t)i,
@@ -259,6 +272,15 @@ void chain_init(struct chain *c, uint16_t v_bypass_mv) {
                         .heard_mv = v_bypass_mv,
                         .v_bypass_mv = v_bypass_mv,
                 };
+}
+
+void chain_set_bit_errors(struct chain *c, double rate) {
+        if (rate > 0 && c->wire.rate <= 0)
+                for (int i = 1; i <= CELLS_MAX; i++) {
+                        c->boards[i].last_good = c->half;
+                        c->boards[i].unheard = false;
+                }
+        wire_set_rate(&c->wire, rate);
 }
 
 uint16_t chain_v_bypass(const struct chain *c, int cell) {

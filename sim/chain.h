@@ -2,11 +2,12 @@
 #pragma once
 
 /* The boards as the wire sees them: who starts a frame, who alters what, who starts an orphan (chain.md
- * R6..R13). Time is counted in half message cycles, the finest step these rules need. Knows nothing of
+ * R2..R13). Without bit errors frames are handed on as values, with them byte by byte. Time is counted in half message cycles, the finest step these rules need. Knows nothing of
  * electricity, of transmission errors (faults.h) or of seconds. */
 
 #include "frame.h"
 #include "units.h"
+#include "wire.h"
 
 /* Pairs 133, 134: the simulator passes for a board of this version. */
 #define CHAIN_FIRMWARE_MAJOR 1
@@ -50,16 +51,25 @@ struct chain_input {
         uint8_t switches, sensor_type, flags;
         uint16_t v_bypass_mv;
         const struct reading *readings;
+        enum temperature_coding coding;
         bool cut[CELLS_MAX +
                  1]; /* the link from this board to the next; of the last board: the ring return */
         bool dead[CELLS_MAX + 1];
         bool silent[CELLS_MAX + 1]; /* never fills in its detail */
 };
 
+/* What arrives of a frame at the end of a line with bit errors. */
+struct chain_bytes {
+        uint8_t data[WIRE_MAX];
+        size_t size;
+};
+
 struct chain_output {
         bool last_sent, extended_sent;
         struct frame last;     /* from the last board's output */
         struct frame extended; /* from the IN board's extended data output */
+        bool damaged;          /* there are bit errors: these bytes arrive, and nobody knows of last and extended */
+        struct chain_bytes last_bytes, extended_bytes;
 };
 
 struct chain_board {
@@ -67,6 +77,9 @@ struct chain_board {
         uint8_t chain_number;           /* the same, but from frames that were no orphans (R11) */
         uint64_t orphan_due;            /* half cycle */
         uint16_t heard_mv, v_bypass_mv; /* R13 */
+        uint64_t last_good;             /* R10, half cycle; these three only with bit errors */
+        uint8_t good_run;
+        bool unheard; /* no good frame for 10 cycles, until 3 in a row */
 };
 
 struct chain {
@@ -75,10 +88,15 @@ struct chain {
         uint8_t detail, pair;
         uint64_t last_return;
         uint8_t return_count, return_run, counted; /* R9: M once the return said so */
+        struct wire wire; /* every link */
 };
 
 /* A chain that has been running for a while: every board knows its number and V-bypass. */
-void chain_init(struct chain *c, uint16_t v_bypass_mv);
+void chain_init(struct chain *c, uint16_t v_bypass_mv, uint64_t seed);
+
+/* From now on this share of the bits is turned, on every link: between boards, back to the IN board, and on the line
+ * to the listener. 0 = none. */
+void chain_set_bit_errors(struct chain *c, double rate);
 
 /* One half cycle. The IN board starts a frame in every second one. */
 void chain_step(struct chain *c, const struct chain_input *input, struct chain_output *ret_output);

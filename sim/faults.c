@@ -60,6 +60,8 @@ static const struct info {
                 "truncate[=BYTES]        frames end after so many bytes"},
         [FAULT_FLIP] = {"flip", {REAL("PERCENT", 0, 100, 100)},
                 "flip[=PERCENT]          one bit turned in so many of the frames"},
+        [FAULT_BIT_ERRORS] = {"bit-errors", {REAL("RATE", 0, 0.01, NAN)},
+                "bit-errors=RATE         this share of the bits turned, on every link of the chain"},
         [FAULT_GARBAGE] = {"garbage", {NO_ARGUMENT},
                 "garbage                 random bytes in place of each frame"},
         [FAULT_SUM] = {"sum", {NO_ARGUMENT},

@@ -22,6 +22,7 @@ enum fault_kind {
         FAULT_CHECKSUM,
         FAULT_TRUNCATE,
         FAULT_FLIP,
+        FAULT_BIT_ERRORS,
         FAULT_GARBAGE,
         FAULT_SUM,
         FAULT_SILENCE,

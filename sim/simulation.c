@@ -223,6 +223,7 @@ static void prepare(struct simulation *s, int n) {
         in->flags = s->sensor_flags;
         in->v_bypass_mv = v_bypass_mv(s);
         in->readings = s->readings;
+        in->coding = s->config.coding;
         mark_boards(s, in);
 }
 
@@ -242,21 +243,62 @@ static void pass_time(struct simulation *s, int n, usec_t step) {
         s->half++;
 }
 
-/* Which of the two outputs is listened to, with the OUT board behind it if there is one. */
-static bool tap(struct simulation *s, const struct chain_output *o, struct frame *ret_frame) {
+/* The OUT board takes a frame only if its checksum holds. */
+static const struct frame *out_board_hears(const struct simulation *s, const struct chain_output *o,
+                                           struct frame *buffer) {
+        if (!o->last_sent)
+                return NULL;
+        if (!o->damaged)
+                return &o->last;
+        if (o->last_bytes.size < FRAME_SIZE || !frame_decode(o->last_bytes.data, s->config.coding, buffer))
+                return NULL;
+        return buffer;
+}
+
+/* Which of the two outputs is listened to, with the OUT board behind it if there is one. *ret_bytes: what arrives of
+ * it on a line with bit errors, NULL on a good one. */
+static bool tap(struct simulation *s, const struct chain_output *o, struct frame *ret_frame,
+                const struct chain_bytes **ret_bytes) {
+        struct frame heard;
+
+        *ret_bytes = NULL;
         if (s->config.board == BOARD_OUT)
                 return out_board_step(&s->out_board, s->now, s->half, 2 * simulation_step_usec(s),
-                                      o->last_sent ? &o->last : NULL, is_critical(s), ret_frame);
+                                      out_board_hears(s, o, &heard), is_critical(s), ret_frame);
         if (s->config.tap == SIMULATION_TAP_LAST) {
                 *ret_frame = o->last;
+                *ret_bytes = o->damaged ? &o->last_bytes : NULL;
                 return o->last_sent;
         }
         *ret_frame = o->extended;
+        *ret_bytes = o->damaged ? &o->extended_bytes : NULL;
         return o->extended_sent;
+}
+
+static void turn_bits(struct simulation *s) {
+        const struct fault *fault = faults_find(&s->faults, s->now, FAULT_BIT_ERRORS);
+
+        chain_set_bit_errors(&s->chain, fault ? fault->args[0] : 0);
+}
+
+static size_t send_damaged(struct simulation *s, const struct chain_bytes *bytes,
+                           uint8_t ret_wire[FAULTS_WIRE_MAX]) {
+        if (faults_find(&s->faults, s->now, FAULT_SILENCE))
+                return 0;
+        memcpy(ret_wire, bytes->data, bytes->size);
+        return bytes->size;
+}
+
+static size_t send_frame(struct simulation *s, const struct frame *frame, uint8_t ret_wire[FAULTS_WIRE_MAX]) {
+        if (!s->have_last || !faults_find(&s->faults, s->now, FAULT_FROZEN))
+                frame_encode(frame, s->config.coding, s->last_bytes);
+        s->have_last = true;
+        return faults_mangle(&s->faults, s->now, s->last_bytes, ret_wire);
 }
 
 size_t simulation_step(struct simulation *s, bool charge_closed, bool load_closed,
                        uint8_t ret_wire[FAULTS_WIRE_MAX]) {
+        const struct chain_bytes *damaged;
         struct chain_output output;
         struct frame frame;
         size_t sent = 0;
@@ -267,12 +309,10 @@ size_t simulation_step(struct simulation *s, bool charge_closed, bool load_close
         flow(s, charge_closed, load_closed);
         measure(s, n);
         prepare(s, n);
+        turn_bits(s);
         chain_step(&s->chain, &s->chain_input, &output);
-        if (tap(s, &output, &frame)) {
-                if (!s->have_last || !faults_find(&s->faults, s->now, FAULT_FROZEN))
-                        frame_encode(&frame, s->config.coding, s->last_bytes);
-                s->have_last = true;
-                sent = faults_mangle(&s->faults, s->now, s->last_bytes, ret_wire);
+        if (tap(s, &output, &frame, &damaged)) {
+                sent = damaged ? send_damaged(s, damaged, ret_wire) : send_frame(s, &frame, ret_wire);
                 s->frames++;
         }
         pass_time(s, n, simulation_step_usec(s));
@@ -342,7 +382,7 @@ void simulation_init(struct simulation *s, const struct simulation_config *confi
         s->config.out_board.soc_percent = config->soc;
         s->config.out_board.capacity_wh = config->capacity_ah * 3.2 * config->cells;
         init_cells(s);
-        chain_init(&s->chain, (uint16_t)config->v_bypass_mv);
+        chain_init(&s->chain, (uint16_t)config->v_bypass_mv, config->seed);
         out_board_init(&s->out_board, &s->config.out_board);
         faults_init(&s->faults, config->seed);
         rng_init(&s->noise, config->seed, 2);

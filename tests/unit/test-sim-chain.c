@@ -21,7 +21,7 @@ struct bench {
 
 static void set_up(struct bench *b, int cells, int configured) {
         *b = (struct bench){0};
-        chain_init(&b->chain, 3500);
+        chain_init(&b->chain, 3500, 1);
         b->in.cells = cells;
         b->in.configured = (uint8_t)configured;
         b->in.readings = b->readings;
