@@ -6,7 +6,7 @@ import signal
 import subprocess
 import threading
 
-from story import COMMUNICATION_ERROR, Output, now
+from story import COMMUNICATION_ERROR, Output, Skip, now
 
 BOTH = ("slow", "fast")
 CHARGE, LOAD = 0x01, 0x02
@@ -56,9 +56,9 @@ def bus_stopped(s):
 
 def bus_killed(s):
     s.live()
+    killed = now()
     s.bus.process.kill()
     s.bus.process.wait()
-    killed = now()
     s.daemon.wait_line("D-Bus connection is gone", since=killed)
     s.expect_unchanged(killed)
     protects(s)
@@ -81,7 +81,7 @@ def log_blocked(s):
     threading.Event().wait(3)
     healthy = s.chain.mv
     n = s.chain.tell(mv=over_v_max(s))
-    first, confirming = s.chain.frame_time(n), s.chain.frame_time(n + 1)
+    confirming = s.chain.frame_time(n + 1)
     assert all(raw[30] & 3 == 3 for t, raw in output.frames if blocked <= t < confirming)
     s.figure("charge open behind the confirming frame", confirming,
              output.wait_status(CHARGE | LOAD, LOAD, confirming, 3), 0.1)
@@ -98,7 +98,25 @@ def log_blocked(s):
     s.daemon.reading.set()
     again = s.chain.silence()
     s.daemon.wait_line("log messages could not be written and are lost", since=again, timeout=8)
-    assert first < confirming
+
+
+def wall_clock(s):
+    """+-10 years, +-1 s, as the daemon reads it: nothing changes, and silence is as long as ever."""
+    with open(s.programs["smartbmsd"], "rb") as f:
+        if b"__asan_init" in f.read():
+            raise Skip("the sanitizer's library must come before the one that turns the clock")
+    s.live()
+    since = now()
+    for seconds in (10 * 365 * 86400, -10 * 365 * 86400, 1, -1, 0):
+        s.turn_wall_clock(seconds)
+        s.chain.frame_time(len(s.chain.sent) + 2)
+    assert not s.daemon.has_line("relay opens|link |alarm", since=since), "something changed with the clock"
+    last = s.chain.silence()
+    s.turn_wall_clock(3600)
+    opened = s.expect_both_open(last, s.by_rate(3.6, 1.9), soonest=3.5 * s.period - 0.05)
+    s.turn_wall_clock(-3600)
+    s.expect_recovery(opened, s.chain.frame_time(s.chain.mend()))
+    s.expect_healthy()
 
 
 def timers(s):
@@ -119,5 +137,6 @@ STORIES = [
     ("dbus-daemon stopped", bus_stopped, BOTH, {}),
     ("dbus-daemon killed and restarted", bus_killed, BOTH, {}),
     ("log blocked", log_blocked, BOTH, {"output": True}),
+    ("wall clock turned by +-10 years and +-1 s", wall_clock, BOTH, {"wall_clock": True}),
     ("timers", timers, ("slow",), {}),
 ]
