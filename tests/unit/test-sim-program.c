@@ -30,6 +30,7 @@
 #define ARGUMENTS_MAX 24
 
 static const char *program;
+static const char *emulator; /* what runs it, in a cross build; NULL = it runs by itself */
 static char directory[] = "/tmp/test-sim-XXXXXX";
 
 static void path_in(const char *name, char *ret_path, size_t size) {
@@ -72,10 +73,15 @@ static pid_t spawn(const char *const *argv, int *ret_out) {
 /* The simulator with these options, NULL-terminated. */
 static pid_t start_sim(int *ret_out, const char *const *options) {
         const char *argv[ARGUMENTS_MAX] = {program};
+        int n = 1;
 
+        if (emulator) {
+                argv[0] = emulator;
+                argv[n++] = program;
+        }
         for (int i = 0; options[i]; i++) {
-                assert_true(i + 2 < ARGUMENTS_MAX);
-                argv[i + 1] = options[i];
+                assert_true(n + 1 < ARGUMENTS_MAX);
+                argv[n++] = options[i];
         }
         return spawn(argv, ret_out);
 }
@@ -516,6 +522,7 @@ int main(int argc, char **argv) {
                 return 99;
         }
         program = argv[1];
+        emulator = argc == 3 ? argv[2] : NULL;
         (void)signal(SIGPIPE, SIG_IGN);
         r = cmocka_run_group_tests(tests, NULL, NULL);
         (void)rmdir(directory);
