@@ -2,8 +2,9 @@
 #pragma once
 
 /* The boards as the wire sees them: who starts a frame, who alters what, who starts an orphan (chain.md
- * R2..R13). Without bit errors frames are handed on as values, with them byte by byte. Time is counted in half message cycles, the finest step these rules need. Knows nothing of
- * electricity, of transmission errors (faults.h) or of seconds. */
+ * R2..R13). On perfect lines frames are handed on as values, with bit errors byte by byte. Time is counted in half
+ * message cycles, the finest step these rules need. Knows nothing of electricity or of seconds; damage to a whole frame
+ * on the listener's line is faults.h's. */
 
 #include "frame.h"
 #include "units.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* smartbms-sim: a simulated pack on a serial line. Owns the simulation, the port, the control line and the
- * bus, and gives them time. */
+/* smartbms-sim: a simulated pack on a serial line. Owns the simulation, the port, the control line, the bus, the script
+ * and the log of the truth, and gives them time. */
 
 #include <errno.h>
 #include <signal.h>
@@ -17,6 +17,8 @@
 #include "control.h"
 #include "options.h"
 #include "port.h"
+#include "scenario.h"
+#include "truth.h"
 
 #define EXIT_USAGE 2
 #define STEPS_AT_ONCE 64            /* with --speed max, between looks at the control line */
@@ -31,6 +33,9 @@ struct manager {
         struct port *port;
         struct control *control;
         struct relay_bus *bus;
+        struct scenario *scenario;
+        FILE *truth;
+        usec_t truth_due;
         uint64_t due; /* CLOCK_MONOTONIC */
         double due_fraction;
 };
@@ -58,17 +63,49 @@ static bool is_over(const struct manager *m) {
         return m->options.duration_sec > 0 && (double)m->simulation.now >= m->options.duration_sec * 1e6;
 }
 
+/* The commands of the script that are due. What they answer is of interest only when they fail: too many faults at
+ * once is found out only here. 1 when one was "quit": not a frame more. */
+static int follow_scenario(struct manager *m) {
+        char answer[300];
+        const char *command;
+        unsigned line;
+
+        while (m->scenario && (command = scenario_next(m->scenario, m->simulation.now, &line))) {
+                int r;
+
+                if (strcmp(command, "quit") == 0)
+                        return 1;
+                r = simulation_command(&m->simulation, command, answer, sizeof(answer));
+                if (r >= 0)
+                        continue;
+                (void)fprintf(stderr, "smartbms-sim: %s: line %u: %s\n", m->options.scenario, line, answer);
+                return r;
+        }
+        return 0;
+}
+
+static int log_truth(struct manager *m) {
+        if (!m->truth || m->simulation.now < m->truth_due)
+                return 0;
+        m->truth_due += (usec_t)(m->options.truth_every_sec * 1e6);
+        return truth_line(m->truth, &m->simulation);
+}
+
 /* 1 when the simulated time is up. */
 static int run_step(struct manager *m) {
         uint8_t wire[FAULTS_WIRE_MAX];
         size_t n;
         int r;
 
-        if (is_over(m)) {
+        r = is_over(m) ? 1 : follow_scenario(m);
+        if (r > 0)
                 port_drain(m->port);
-                return 1;
-        }
+        if (r != 0)
+                return r;
         n = simulation_step(&m->simulation, relay_closed(m, true), relay_closed(m, false), wire);
+        r = log_truth(m);
+        if (r < 0)
+                return fail(m->options.truth, r);
         r = n > 0 ? port_write(m->port, wire, n) : 0;
         if (r == -EPIPE)
                 return 1; /* the reader has seen enough */
@@ -150,6 +187,56 @@ static int add_faults(struct manager *m) {
         return 0;
 }
 
+/* Tries each line on a pack of its own before anything starts: a script that fails in its third week is no script. */
+static int check_scenario(struct manager *m) {
+        struct simulation *trial = malloc(sizeof(*trial));
+        char answer[300];
+        const char *command;
+        unsigned line;
+        usec_t at;
+        int r = trial ? 0 : -ENOMEM;
+
+        if (trial)
+                *trial = m->simulation;
+        for (size_t i = 0; r >= 0 && (command = scenario_get(m->scenario, i, &line, &at)); i++) {
+                trial->now = at;
+                faults_advance(&trial->faults, at);
+                if (strcmp(command, "quit") == 0)
+                        continue;
+                r = simulation_command(trial, command, answer, sizeof(answer));
+                if (r < 0)
+                        (void)fprintf(stderr, "smartbms-sim: %s: line %u: %s\n", m->options.scenario, line, answer);
+        }
+        free(trial);
+        return r;
+}
+
+static int load_scenario(struct manager *m) {
+        char error[200];
+        int r;
+
+        if (!m->options.scenario)
+                return 0;
+        r = scenario_load(m->options.scenario, &m->scenario, error, sizeof(error));
+        if (r < 0) {
+                (void)fprintf(stderr, "smartbms-sim: %s: %s\n", m->options.scenario, error);
+                return r;
+        }
+        return check_scenario(m);
+}
+
+static int open_truth(struct manager *m) {
+        int r;
+
+        if (!m->options.truth)
+                return 0;
+        m->truth = fopen(m->options.truth, "we");
+        if (!m->truth)
+                return fail(m->options.truth, -errno);
+        r = truth_header(m->truth);
+        return r < 0 ? fail(m->options.truth, r) : 0;
+}
+
 static int open_port(struct manager *m) {
         const struct options *o = &m->options;
         int r;
@@ -177,6 +264,9 @@ static int start(struct manager *m) {
                 r = sd_event_add_signal(m->event, NULL, SIGTERM, NULL, NULL);
         if (r < 0)
                 return fail("signals", r);
+        r = open_truth(m);
+        if (r < 0)
+                return r;
         r = open_port(m);
         if (r < 0)
                 return r;
@@ -224,8 +314,11 @@ int main(int argc, char **argv) {
         if (r == 0) {
                 simulation_init(&m->simulation, &m->options.simulation);
                 r = add_faults(m);
+                if (r == 0)
+                        r = load_scenario(m);
         }
         if (r != 0) {
+                (void)scenario_free(m->scenario);
                 free(m);
                 return r < 0 ? EXIT_USAGE : EXIT_SUCCESS;
         }
@@ -235,6 +328,9 @@ int main(int argc, char **argv) {
         (void)control_free(m->control);
         (void)port_free(m->port);
         (void)sd_event_unref(m->event);
+        (void)scenario_free(m->scenario);
+        if (m->truth && fclose(m->truth) != 0)
+                r = fail(m->options.truth, -errno);
         free(m);
         return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -34,6 +34,10 @@ enum { /* options that are no plain number */
         OPT_START_TIME,
         OPT_SEED,
         OPT_MODEL,
+        OPT_SCENARIO,
+        OPT_TRUTH,
+        OPT_START_DATE,
+        OPT_DARK_DAYS,
         _OPT_NUMBER, /* numbers[] from here on */
 };
 
@@ -54,6 +58,9 @@ static const struct number {
         {"charge-a", REAL, offsetof(struct options, simulation.profile.charge_a), 0, 10000},
         {"load-a", REAL, offsetof(struct options, simulation.profile.load_a), 0, 10000},
         {"charger-cell-v", REAL, offsetof(struct options, simulation.charger_cell_v), 0, 5},
+        {"charge-c", REAL, offsetof(struct options, simulation.charge_c), 0, 10},
+        {"latitude", REAL, offsetof(struct options, simulation.profile.latitude), -66, 66},
+        {"truth-every", REAL, offsetof(struct options, truth_every_sec), 0.25, 86400},
         {"sensors", INT, offsetof(struct options, simulation.sensors), 1, 2},
         {"ageing", REAL, offsetof(struct options, simulation.ageing_percent), 0, 80},
         {"self-discharge", REAL, offsetof(struct options, simulation.self_discharge_percent), 0, 100},
@@ -90,6 +97,10 @@ static const struct {
         {"start-time", OPT_START_TIME},
         {"seed", OPT_SEED},
         {"cell-model", OPT_MODEL},
+        {"scenario", OPT_SCENARIO},
+        {"truth", OPT_TRUTH},
+        {"start-date", OPT_START_DATE},
+        {"dark-days", OPT_DARK_DAYS},
 };
 
 #define N_NAMED ((int)(sizeof(named) / sizeof(named[0])))
@@ -103,6 +114,9 @@ static const char usage[] =
         "  --output FILE             write there instead; - is standard output\n"
         "  --speed N|max             simulated seconds a second (1); max: as fast as the reader takes it\n"
         "  --duration SECONDS        simulated time after which to end\n"
+        "  --scenario FILE           what happens when: lines of a time (90s, 1d6h, +10m) and a command\n"
+        "  --truth FILE              what is true, as CSV\n"
+        "  --truth-every SECONDS     how often (1)\n"
         "The pack:\n"
         "  --cells N                 2..255 (16)\n"
         "  --configured M            cells the IN board is set to, N or more (N)\n"
@@ -120,8 +134,12 @@ static const char usage[] =
         "The currents:\n"
         "  --charge-a A --load-a A   charger (10) and consumers (5); peaks for the day profile\n"
         "  --charger-cell-v V        voltage per cell that the charger holds (0: none)\n"
-        "  --profile constant|day    (constant)\n"
+        "  --charge-c RATE           the charger gives the battery at most so many C (0: no limit)\n"
+        "  --profile constant|day|year  (constant)\n"
         "  --start-time HH:MM        time of day at the start (08:00)\n"
+        "  --start-date MM-DD        day of the year at the start (01-01)\n"
+        "  --latitude DEG            for the year's sun, north is positive (52)\n"
+        "  --dark-days FROM,COUNT    days next to without sun, counted from the start (day, year)\n"
         "  --relays closed|open      fixed (closed)\n"
         "  --bus ADDRESS             obey smartbmsd on this D-Bus (or: system, user)\n"
         "The boards:\n"
@@ -244,6 +262,29 @@ static int parse_start_time(struct options *o, const char *text) {
         return 0;
 }
 
+static int parse_start_date(struct options *o, const char *text) {
+        static const int days_before[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365};
+        unsigned month, day;
+        int used = 0;
+
+        if (sscanf(text, "%2u-%2u%n", &month, &day, &used) != 2 || text[used] != '\0' || month < 1 || month > 12 ||
+            day < 1 || (int)day > days_before[month] - days_before[month - 1])
+                return complain("start-date", text, "MM-DD");
+        o->simulation.profile.start_day = days_before[month - 1] + (int)day - 1;
+        return 0;
+}
+
+static int parse_dark_days(struct options *o, const char *text) {
+        unsigned from, count;
+        int used = 0;
+
+        if (strchr(text, '-') || sscanf(text, "%5u,%5u%n", &from, &count, &used) != 2 || text[used] != '\0')
+                return complain("dark-days", text, "FROM,COUNT");
+        o->simulation.profile.dark_from = (int)from;
+        o->simulation.profile.dark_days = (int)count;
+        return 0;
+}
+
 static int parse_seed(struct options *o, const char *text) {
         char *end;
 
@@ -301,8 +342,8 @@ static int parse_word(struct options *o, int option, const char *text) {
                 o->relays = r == 1 ? RELAYS_OPEN : RELAYS_CLOSED;
                 break;
         case OPT_PROFILE:
-                r = find_word("profile", text, WORDS("constant", "day"), "constant or day");
-                s->profile.kind = r == 1 ? PROFILE_DAY : PROFILE_CONSTANT;
+                r = find_word("profile", text, WORDS("constant", "day", "year"), "constant, day or year");
+                s->profile.kind = r > 0 ? (enum profile_kind)r : PROFILE_CONSTANT;
                 break;
         case OPT_MODE:
                 r = find_word("mode", text, WORDS("normal", "critical"), "normal or critical");
@@ -353,6 +394,16 @@ static int parse_option(struct options *o, int option, const char *text) {
                         return complain("fault", text, "an end to the faults");
                 o->faults[o->n_faults++] = text;
                 return 0;
+        case OPT_SCENARIO:
+                o->scenario = text;
+                return 0;
+        case OPT_TRUTH:
+                o->truth = text;
+                return 0;
+        case OPT_START_DATE:
+                return parse_start_date(o, text);
+        case OPT_DARK_DAYS:
+                return parse_dark_days(o, text);
         case OPT_CELL:
                 return parse_cell(o, text);
         case OPT_START_TIME:
@@ -396,7 +447,7 @@ static int check(struct options *o, bool relays_given) {
 int options_parse(int argc, char **argv, struct options *ret_options) {
         struct option table[N_NUMBERS + N_NAMED + 1] = {{0}};
         bool relays_given = false;
-        struct options o = {.speed = 1};
+        struct options o = {.speed = 1, .truth_every_sec = 1};
         int r, c, n = 0;
 
         for (int i = 0; i < N_NUMBERS; i++)

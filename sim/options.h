@@ -18,7 +18,8 @@ struct options {
         struct simulation_config simulation;
         double speed;        /* 0 = as fast as the reader takes it */
         double duration_sec; /* simulated; 0 = for ever */
-        const char *link, *output, *control, *bus;
+        const char *link, *output, *control, *bus, *scenario, *truth;
+        double truth_every_sec;
         enum options_relays relays;
         const char *faults[OPTIONS_FAULTS_MAX];
         int n_faults;

@@ -9,14 +9,19 @@
 
 enum profile_kind {
         PROFILE_CONSTANT,
-        PROFILE_DAY, /* sun from 6 to 18 h, a household with a morning, an evening and a kettle */
+        PROFILE_DAY,  /* sun from 6 to 18 h, a household with a morning, an evening and a kettle */
+        PROFILE_YEAR, /* the sun's height by date and latitude, spells of cloudy days; a household that needs more in
+                         winter */
 };
 
 struct profile {
         enum profile_kind kind;
-        double charge_a, load_a; /* constant: the currents; day: their peaks */
+        double charge_a, load_a; /* constant: the currents; else their peaks */
         double start_hour;       /* time of day at the start */
         uint64_t seed;           /* clouds and kettles */
+        int start_day;           /* of the year, 0 = 1st January */
+        double latitude;         /* degrees, north is positive */
+        int dark_from, dark_days; /* next to no sun on these days, counted from the start */
 };
 
 /* Amperes at a time since the start; neither is ever negative. */

@@ -84,33 +84,37 @@ static bool is_stuck(const struct simulation *s, int relay) {
         return false;
 }
 
-/* A charger that holds a voltage gives only what brings the pack there. */
-static double limit_charge(const struct simulation *s, double charge_a, double load_a) {
-        double ocv = 0, ohms = 0, most;
+/* A charger that holds a voltage gives only what brings the pack there, and none gives more than it may. */
+static double limit_charge(const struct simulation *s, double charge_a, double taken_a) {
+        double emf = 0, ohms = 0;
         int n = s->config.cells;
 
+        if (s->config.charge_c > 0)
+                charge_a = fmin(charge_a, s->config.charge_c * s->config.capacity_ah + taken_a);
         if (s->config.charger_cell_v <= 0)
                 return charge_a;
         for (int i = 1; i <= n; i++) {
-                ocv += cell_emf(&s->cells[i]);
+                emf += cell_emf(&s->cells[i]);
                 ohms += cell_resistance(&s->cells[i], 1);
         }
-        most = (s->config.charger_cell_v * n - ocv) / ohms + load_a;
-        return fmax(0, fmin(charge_a, most));
+        return fmax(0, fmin(charge_a, (s->config.charger_cell_v * n - emf) / ohms + taken_a));
 }
 
 static void flow(struct simulation *s, bool charge_closed, bool load_closed) {
+        const struct fault *unseen = faults_find(&s->faults, s->now, FAULT_UNSEEN);
+
         s->charge_closed = charge_closed || is_stuck(s, 0);
         s->load_closed = load_closed || is_stuck(s, 1);
+        s->unseen_a = unseen ? unseen->args[0] : 0;
         s->load_a = s->load_closed ? profile_load_a(&s->config.profile, s->now) : 0;
         s->charge_a = s->charge_closed ? profile_charge_a(&s->config.profile, s->now) : 0;
-        s->charge_a = limit_charge(s, s->charge_a, s->load_a);
+        s->charge_a = limit_charge(s, s->charge_a, s->load_a + s->unseen_a);
 }
 
 static struct reading read_cell(struct simulation *s, int i) {
         const struct fault *volts = faults_find_cell(&s->faults, s->now, FAULT_VOLTAGE, i), *degrees;
         bool fails = faults_find_cell(&s->faults, s->now, FAULT_BOARD_FAULT, i) != NULL;
-        double v = cell_voltage(&s->cells[i], s->charge_a - s->load_a), c = s->cells[i].temperature_c;
+        double v = cell_voltage(&s->cells[i], simulation_battery_a(s)), c = s->cells[i].temperature_c;
         double noise_v = s->config.noise_mv / 1000 * rng_normal(&s->noise);
         long steps;
 
@@ -133,16 +137,26 @@ static struct reading read_cell(struct simulation *s, int i) {
         };
 }
 
+/* What the sensor feels of a current: mounted either way round, with its errors. */
+static double felt_a(const struct simulation *s, int sensor, double current_a) {
+        const struct fault *gain = faults_find_cell(&s->faults, s->now, FAULT_SENSOR_GAIN, sensor);
+        const struct fault *offset = faults_find_cell(&s->faults, s->now, FAULT_SENSOR_OFFSET, sensor);
+
+        if (faults_find_cell(&s->faults, s->now, FAULT_SENSOR_REVERSED, sensor))
+                current_a = -current_a;
+        if (gain)
+                current_a *= 1 + gain->args[1] / 100;
+        return offset ? current_a + offset->args[1] : current_a;
+}
+
 static struct frame_current read_sensor(struct simulation *s, int sensor, double current_a) {
         const struct simulation_config *c = &s->config;
         double noise_a = c->noise_mv > 0 ? CURRENT_NOISE * sensor_resolution_ma(c->sensor_type) / 1000.0 : 0;
-        const struct fault *reversed = faults_find_cell(&s->faults, s->now, FAULT_SENSOR_REVERSED, sensor);
         struct frame_current reading;
         bool saturated;
 
-        current_a += noise_a * rng_normal(&s->noise);
-        reading =
-                sensor_reading(c->sensor_type, c->blind_spot, reversed ? -current_a : current_a, &saturated);
+        current_a = felt_a(s, sensor, current_a + noise_a * rng_normal(&s->noise));
+        reading = sensor_reading(c->sensor_type, c->blind_spot, current_a, &saturated);
         if (saturated)
                 s->sensor_flags |=
                         sensor == 1 ? CHAIN_FLAG_SENSOR_1_SATURATED : CHAIN_FLAG_SENSOR_2_SATURATED;
@@ -237,7 +251,7 @@ static void pass_time(struct simulation *s, int n, usec_t step) {
                 if (s->chain_input.dead[i])
                         bypass_mv = 0;
                 cell_switch_bypass(&s->cells[i], (int)s->readings[i].mv, bypass_mv);
-                cell_step(&s->cells[i], s->charge_a - s->load_a, seconds);
+                cell_step(&s->cells[i], simulation_battery_a(s), seconds);
         }
         s->now += step;
         s->half++;
@@ -327,6 +341,18 @@ double simulation_soc(const struct simulation *s) {
         return sum / s->config.cells;
 }
 
+double simulation_pack_soc(const struct simulation *s) {
+        double left_ah = INFINITY, full_ah = INFINITY;
+
+        for (int i = 1; i <= s->config.cells; i++) {
+                const struct sim_cell *c = &s->cells[i];
+
+                left_ah = fmin(left_ah, c->capacity_ah * fmin(100, fmax(0, c->soc)) / 100);
+                full_ah = fmin(full_ah, c->capacity_ah);
+        }
+        return 100 * left_ah / full_ah;
+}
+
 void simulation_config_init(struct simulation_config *config) {
         *config = (struct simulation_config){
                 .cells = 16,
@@ -336,7 +362,7 @@ void simulation_config_init(struct simulation_config *config) {
                 .temperature_c = 20,
                 .noise_mv = 1,
                 .seed = 1,
-                .profile = {.kind = PROFILE_CONSTANT, .charge_a = 10, .load_a = 5, .start_hour = 8},
+                .profile = {.kind = PROFILE_CONSTANT, .charge_a = 10, .load_a = 5, .start_hour = 8, .latitude = 52},
                 .blind_spot = true,
                 .v_bypass_mv = 3500,
                 .sensor_type = 2, /* 100 A, the manual's default */

@@ -38,6 +38,7 @@ struct simulation_config {
         uint64_t seed;
         struct profile profile;
         double charger_cell_v; /* the charger holds this voltage a cell; 0 = it knows none */
+        double charge_c;       /* it gives the battery at most so many C; 0 = no such limit */
         bool fast, critical, blind_spot;
         int v_bypass_mv, sensor_type, sensors;
         enum temperature_coding coding;
@@ -55,7 +56,8 @@ struct simulation {
         struct reading readings[CELLS_MAX + 1];
         struct frame_current in, out, sum;
         uint8_t sensor_flags;
-        double charge_a, load_a; /* what flows */
+        double charge_a, load_a; /* what flows through the sensors */
+        double unseen_a;         /* and past them */
         bool charge_closed, load_closed;
         struct chain chain;
         struct out_board out_board;
@@ -92,3 +94,12 @@ int simulation_command(struct simulation *s, const char *line, char *ret_answer,
 
 /* Mean true charge of the cells in %. */
 double simulation_soc(const struct simulation *s);
+
+/* What a gateway estimates: the charge that can be drawn until the first cell is empty, in % of what could be drawn
+ * were every cell full. 100 only if every cell is full, as at a full sync; 0 when the first is empty, as at V-min. */
+double simulation_pack_soc(const struct simulation *s);
+
+/* What flows into the cells. */
+static inline double simulation_battery_a(const struct simulation *s) {
+        return s->charge_a - s->load_a - s->unseen_a;
+}

@@ -159,7 +159,7 @@ static void test_bytes_are_values(void **state) {
 }
 
 /* chain.md R4: "any single damaged byte stays visible to the end of the chain": every bit of every link between the
- * boards, one at a time; 8,700 of them. A turned start or stop bit shifts the bytes behind it as well, and is seen too. */
+ * boards, one at a time; 8,700 of them. A turned start or stop bit shifts the bytes behind it too. */
 static void test_every_single_bit_is_seen(void **state) {
         static struct bench clean, b;
 

@@ -292,6 +292,60 @@ static void test_link_takes_nothing_else_away(void **state) {
         assert_int_equal(unlink(path), 0);
 }
 
+static void write_file(const char *path, const char *text) {
+        FILE *file = fopen(path, "we");
+
+        assert_non_null(file);
+        assert_true(fputs(text, file) >= 0);
+        assert_int_equal(fclose(file), 0);
+}
+
+/* The script ends the run, and what it does is in the log of the truth: at 2 s the load goes from 5 to 20 A. */
+static void test_scenario_and_truth(void **state) {
+        char script[128], truth[128], line[600];
+        uint8_t data[4000];
+        FILE *file;
+        int out, lines = 0, heavy = 0;
+        size_t n;
+        pid_t pid;
+
+        (void)state;
+        path_in("script", script, sizeof(script));
+        path_in("truth", truth, sizeof(truth));
+        write_file(script, "2s load 20 # heavy\n+1s silence+2\n10s quit\n");
+        pid = start_sim(&out, OPTIONS("--output", "-", "--speed", "max", "--scenario", script, "--truth", truth));
+        n = read_all(out, data, sizeof(data));
+        (void)close(out);
+        assert_int_equal(await_exit(pid), 0);
+        assert_int_equal(n, 8 * FRAME_SIZE); /* at 0, 1, 2, 5, 6, 7, 8, 9 s */
+
+        file = fopen(truth, "re");
+        assert_non_null(file);
+        while (fgets(line, sizeof(line), file)) {
+                lines++;
+                heavy += strstr(line, ",20.000,0.000,-10.000,") != NULL;
+        }
+        (void)fclose(file);
+        assert_int_equal(lines, 12); /* the names; the first half second; 1 .. 10 s */
+        assert_int_equal(heavy, 8);  /* 3 .. 10 s: a line tells of the step before it */
+}
+
+static void test_bad_scenario(void **state) {
+        static const char *const scripts[] = {"2s load\n", "2s hot=17\n", "2s nothing\n", "x load 5\n",
+                                              "1s soc 50 17\n"};
+        char script[128];
+
+        (void)state;
+        path_in("script", script, sizeof(script));
+        for (size_t i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++) {
+                write_file(script, scripts[i]);
+                assert_int_equal(await_exit(start_sim(NULL, OPTIONS("--output", "/dev/null", "--speed", "max",
+                                                                    "--duration", "1", "--scenario", script))),
+                                 2);
+        }
+        assert_int_equal(await_exit(start_sim(NULL, OPTIONS("--output", "/dev/null", "--scenario", "/nowhere"))), 2);
+}
+
 static void test_wrong_command_lines(void **state) {
         static const char *const lines[][5] = {
                 {"--cells", "1"},
@@ -312,6 +366,16 @@ static void test_wrong_command_lines(void **state) {
                 {"--fault", "fire"},
                 {"--fault", "cut=17"},
                 {"--start-time", "24:00"},
+                {"--start-date", "02-29"},
+                {"--start-date", "13-01"},
+                {"--start-date", "1"},
+                {"--dark-days", "5"},
+                {"--dark-days", "5,-1"},
+                {"--cell-model", "round"},
+                {"--profile", "week"},
+                {"--fault", "bit-errors"},
+                {"--fault", "bit-errors=0.02"},
+                {"--fault", "sensor-offset=3,1"},
                 {"--nonsense"},
                 {"extra"},
                 {"--configured", "8"},
@@ -511,6 +575,8 @@ int main(int argc, char **argv) {
                 cmocka_unit_test(test_terminal),
                 cmocka_unit_test(test_terminal_as_fast_as_it_is_read),
                 cmocka_unit_test(test_link_takes_nothing_else_away),
+                cmocka_unit_test(test_scenario_and_truth),
+                cmocka_unit_test(test_bad_scenario),
                 cmocka_unit_test(test_wrong_command_lines),
                 cmocka_unit_test(test_control),
                 cmocka_unit_test(test_follows_the_daemon),
