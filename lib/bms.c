@@ -324,6 +324,8 @@ static void cycle(struct bms *b, usec_t now, const struct frame *frame, const ui
         b->monitor_statuses = b->monitor_statuses == 5 ? 3 : b->monitor_statuses + 1; /* 3.. = full; modulo 3 kept */
         if (good)
                 tripped_now = good_frame(b, now, frame, bytes);
+        else
+                relays_error_frame(&b->relays);
         report_link(b, now, before, cells_before);
         step(b, now, good, tripped_now);
 }

@@ -438,6 +438,8 @@ static bool step_open(struct relays *r, enum relay_id id, const struct relay_inp
                 reason = trip->reason;
                 if (!trip->tripped)
                         reason.rule = RULE_UNCONFIRMED;
+                else if (relay->closed) /* also as `recover` ends, long after the trip itself */
+                        relay->delay_until = usec_add(in->now, restart_delay(id, in->settings));
                 open_relay(relay, in, reason, !trip->tripped);
                 return true;
         }
@@ -448,6 +450,7 @@ static bool step_open(struct relays *r, enum relay_id id, const struct relay_inp
                         open_relay(relay, in, reason, true);
                         return true;
                 }
+                relay->counts = false;  /* no contact moves: not one of P5's closings */
                 close_relay(relay, in); /* it may be closed by the rules too, and is from now on */
                 relay->by_recover = false;
         }
@@ -502,9 +505,17 @@ void relays_monitor_step(struct relays *r, usec_t now, bool live, bool link_erro
         }
 }
 
-void relays_settings_changed(struct relays *r) {
+static void begin_anew(struct relays *r) {
         for (enum relay_id id = 0; id < _RELAY_MAX; id++)
                 r->relay[id].clear_frames = 0;
+}
+
+void relays_settings_changed(struct relays *r) {
+        begin_anew(r);
+}
+
+void relays_error_frame(struct relays *r) {
+        begin_anew(r);
 }
 
 void relay_found_closed(struct relay *r, usec_t now) {

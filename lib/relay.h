@@ -106,6 +106,9 @@ void relays_monitor_step(struct relays *r, usec_t now, bool live, bool link_erro
 /* P13: no closing in this cycle. */
 void relays_settings_changed(struct relays *r);
 
+/* An E frame: the good frames that a closing needs (B8) are in a row, and so begin anew. */
+void relays_error_frame(struct relays *r);
+
 /* Feedback showed the relay closed at start: that makes the start an opening (P4). */
 void relay_found_closed(struct relay *r, usec_t now);
 

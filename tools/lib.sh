@@ -18,7 +18,7 @@ die() {
 packages_build=(gcc libc6-dev meson ninja-build pkg-config libserialport-dev libsystemd-dev libgpiod-dev
         libyaml-dev)
 packages_demo=(dbus-daemon)
-packages_test=(libcmocka-dev dbus-daemon python3-dbus python3-gi binutils gcc-avr mandoc shellcheck)
+packages_test=(libcmocka-dev dbus-daemon python3 python3-dbus python3-gi binutils gcc-avr mandoc shellcheck spin)
 packages_clang=(clang libclang-rt-dev)
 packages_valgrind=(valgrind libc6-dbg)
 

@@ -617,6 +617,68 @@ static void test_recover(void **state) {
         assert_int_equal(bms_recover(&r.bms, r.now, 10, error, sizeof(error)), -EPERM);
 }
 
+/* B8: two good frames with an E between them are not two in a row. */
+static void test_error_between_clear_frames(void **state) {
+        uint8_t bytes[COMPOSE_SIZE];
+        struct rig r;
+
+        (void)state;
+        rig_init(&r);
+        feed(&r, 3); /* live, and clear once */
+        tick_until(&r, r.now + USEC_PER_SEC);
+        compose_frame(bytes, r.cells, N, 1, 0, 0);
+        bytes[30] |= FRAME_STATUS_COMMUNICATION_ERROR;
+        compose_seal(bytes);
+        assert_int_equal(bms_bytes(&r.bms, r.now, bytes, sizeof(bytes)), 1);
+        feed(&r, 1);
+        assert_int_equal(r.bms.link.state, LINK_LIVE);
+        assert_relays(&r, false, false);
+        feed(&r, 1);
+        assert_relays(&r, true, true);
+}
+
+/* P4, P11: V-min is long tripped as `recover` ends; the delay counts from the opening. And a relay that may stay closed
+ * then is none of P5's closings. */
+static void test_end_of_recover(void **state) {
+        struct settings s = rig_settings();
+        const struct relay *relay;
+        char error[200];
+        struct rig r;
+
+        (void)state;
+        s.values[SETTING_MODE] = some(MODE_CRITICAL);
+        s.values[SETTING_WIRING] = some(WIRING_SERIES);
+        rig_init_with(&r, &s);
+        relay = &r.bms.relays.relay[RELAY_LOAD];
+        feed(&r, 5);
+        r.cells[0].voltage_raw = MV(2700);
+        feed(&r, 100);
+        assert_int_equal(bms_recover(&r.bms, r.now, 1, error, sizeof(error)), 0);
+        feed(&r, 59);
+        assert_relays(&r, true, true);
+        feed(&r, 1);
+        assert_relays(&r, true, false);
+        r.cells[0].voltage_raw = MV(3300);
+        feed(&r, 60);
+        assert_relays(&r, true, false);
+        feed(&r, 1);
+        assert_relays(&r, true, true);
+        assert_int_equal(relay->closings_filled, 1);
+
+        r.cells[0].voltage_raw = MV(2700);
+        feed(&r, 10);
+        assert_int_equal(bms_recover(&r.bms, r.now, 2, error, sizeof(error)), 0);
+        feed(&r, 2);
+        r.cells[0].voltage_raw = MV(3300);
+        feed(&r, 117);
+        assert_true(relay->by_recover);
+        feed(&r, 1);
+        assert_relays(&r, true, true);
+        assert_false(relay->by_recover);
+        assert_int_equal(relay->closings_filled, 1);
+        assert_false(relay->wait_for_restart || relay->counts);
+}
+
 /* P12: open for more than 10 s, at the limit, and the current flows on. 1 A = 8 steps. */
 static void test_ineffective(void **state) {
         struct rig r;
@@ -761,6 +823,8 @@ int main(void) {
                 cmocka_unit_test(test_imbalance),
                 cmocka_unit_test(test_conflict),
                 cmocka_unit_test(test_recover),
+                cmocka_unit_test(test_error_between_clear_frames),
+                cmocka_unit_test(test_end_of_recover),
                 cmocka_unit_test(test_ineffective),
                 cmocka_unit_test(test_feedback),
                 cmocka_unit_test(test_settings_change_closes_nothing),
