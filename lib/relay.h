@@ -117,6 +117,6 @@ bool relay_release(struct relay *r);
 
 /* Everything that keeps this open relay open now, in order; at most _HOLD_MAX + _RULE_TABLE_MAX entries.
  * Returns how many. 0 for a relay that is closed or may close. */
-#define RELAY_HOLDS_MAX (_HOLD_MAX + _RULE_TABLE_MAX)
+#define RELAY_HOLDS_MAX ((int)_HOLD_MAX + (int)_RULE_TABLE_MAX)
 size_t relay_holds(const struct relays *r, enum relay_id id, const struct relay_inputs *in,
                    struct hold ret_holds[RELAY_HOLDS_MAX]);
