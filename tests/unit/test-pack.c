@@ -255,6 +255,24 @@ static void test_frozen_bytes(void **state) {
         }
 }
 
+/* A cell's own detail that differs from what it was a rotation ago is a sign of life, in voltage and in temperature. */
+static void test_frozen_detail(void **state) {
+        (void) state;
+        for (int what = 0; what < 3; what++) {
+                struct rig r;
+
+                start(&r);
+                for (unsigned t = 0; t <= 60; t++) {
+                        struct frame f = frame_of(4, (uint8_t) (t % 4 + 1));
+
+                        f.detail_mv += what == 1 && t >= 30 ? 5 : 0;
+                        f.detail_decic += what == 2 && t >= 30 ? 10 : 0;
+                        send_after(&r, S, f);
+                }
+                assert_int_equal(pack_frozen(&r.pack, r.now), what == 0);
+        }
+}
+
 static void test_frozen_recovers(void **state) {
         struct rig r;
         struct frame f = frame_of(16, 1);
@@ -403,6 +421,7 @@ int main(void) {
                 cmocka_unit_test(test_pair_age),
                 cmocka_unit_test(test_frozen_boundary),
                 cmocka_unit_test(test_frozen_bytes),
+                cmocka_unit_test(test_frozen_detail),
                 cmocka_unit_test(test_frozen_recovers),
                 cmocka_unit_test(test_silence_is_not_frozen),
                 cmocka_unit_test(test_bypassing),
