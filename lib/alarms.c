@@ -95,12 +95,16 @@ static void update_imbalance(struct bms *b, usec_t now) {
         const struct trip *high = &b->protection.trips[RULE_V_MAX], *low = &b->protection.trips[RULE_V_MIN];
         const struct frame *f = &b->pack.frame;
         struct maybe bypass = b->limits.v_bypass_mv;
-        bool three = true;
+        /* P10: with V-bypass above V-max every charge ends at V-max, however well the cells are balanced. */
+        bool conflict = bypass.known && bypass.value >= b->limits.v_max_mv, three = true;
 
         for (size_t i = 0; i < 3; i++)
                 three = three && near_24h(now, b->vmax_openings[i]);
-        if (three || (high->tripped && bypass.known &&
-                      (int32_t)f->lowest_mv < bypass.value - IMBALANCE_BELOW_BYPASS_MV))
+        if (conflict) {
+                memset(b->vmax_openings, 0, sizeof(b->vmax_openings));
+                b->imbalance_at = 0;
+        } else if (three || (high->tripped && bypass.known &&
+                             (int32_t)f->lowest_mv < bypass.value - IMBALANCE_BELOW_BYPASS_MV))
                 b->imbalance_at = now;
 
         set_alarm(b, now, ALARM_IMBALANCE, high->tripped && low->tripped,
@@ -126,7 +130,8 @@ static void update_cycling(struct bms *b, usec_t now) {
 
                 set_alarm(b, now, alarms[id], held && !suppressed, "the %s relay %s", relay_name(id),
                           relay->locked
-                                  ? "cycled twice within a day and stays open until `smartbmsctl release`"
+                                  ? "cycled twice within a day and stays open for 12 hours, or until "
+                                            "`smartbmsctl release`"
                           : relay->cycling ? "closed six times within an hour and waits until that is over"
                                            : "opened three times by V-min without being charged in between, "
                                              "and waits for charge");

@@ -136,7 +136,8 @@ void bms_relay_inputs(const struct bms *b, usec_t now, struct relay_inputs *ret_
                 .settings = &b->settings,
                 .soc_permyriad = soc_permyriad(&b->soc),
                 .soc_growth_permyriad = soc_growth_permyriad(&b->soc),
-                .calibrated = b->soc.calibrated,
+                /* S7: by a reversed sensor SOC counts the wrong way and decides nothing, as without a sensor (P2). */
+                .calibrated = b->soc.calibrated && b->soc.sensor != SOC_SENSOR_REVERSED,
                 .current_ma = b->soc.current_ma,
                 .c20_ma = soc_c_rate_ma(&b->soc, 20),
                 .charged_mams = b->soc.charged_mams,

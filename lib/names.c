@@ -422,7 +422,7 @@ void hold_text(const struct hold *hold, enum relay_id relay, char *ret_text, siz
                 return;
         case HOLD_RELEASE:
                 snprintf(ret_text, size,
-                         "cycling in a second hour within a day: needs `smartbmsctl release %s`",
+                         "cycling in a second hour within a day: %llu s left, or `smartbmsctl release %s`", seconds,
                          relay_name(relay));
                 return;
         case HOLD_VMIN_TRIPS:

@@ -33,12 +33,34 @@ void relays_init(struct relays *r) {
 
 /* ---- what a trip leaves behind -------------------------------------------------------------------------------- */
 
+/* P5: a new count begins. What is held by the closings of the last hour stays held. */
+static void unlock(struct relay *relay) {
+        relay->locked = false;
+        relay->cycling_since = 0;
+        relay->closings_since_cycling = 0;
+}
+
+/* P4: closed again after an opening by V, T or full, and full or at V-max within minutes: there was nothing to charge.
+ * Where SOC does not say so (unknown, or wrong for one cell's sake), the relay would follow the voltage's rebound all
+ * afternoon, use up P5's closings, and be locked while the pack is drained. */
+static void note_idle_charge(struct relay *charge, const struct relay_inputs *in) {
+        unsigned newest = (charge->closings_next + RELAY_CLOSINGS_PER_HOUR - 1) % RELAY_CLOSINGS_PER_HOUR;
+
+        if (charge->closed && !in->limits->critical && charge->closings_filled > 0 &&
+            charge->closings[newest] == charge->reason.at &&
+            usec_since(in->now, charge->reason.at) < RELAY_PAUSE_USEC)
+                charge->pause_until = usec_add(in->now, RELAY_PAUSE_USEC);
+}
+
 static void note_vmin_trip(struct relays *r, const struct relay_inputs *in) {
         struct relay *charge = &r->relay[RELAY_CHARGE], *load = &r->relay[RELAY_LOAD];
 
-        /* P2: also clears what the charge relay waits for. */
+        /* P2: also clears what the charge relay waits for; but the closings in an hour stay limited (P5). */
         charge->wait_for_restart = false;
         charge->v_hysteresis = RULE_NONE;
+        charge->pause_until = 0;
+        if (charge->locked)
+                unlock(charge);
 
         /* P5: only where SOC does not already keep the load from toggling, and only trips that opened the relay. */
         if (soc_terms_apply(in) || !load->closed || in->recover)
@@ -82,6 +104,8 @@ static void note_trip(struct relays *r, enum relay_id id, enum rule rule, const 
                 assert(false);
         }
 
+        if (rule == RULE_V_MAX || rule == RULE_FULL)
+                note_idle_charge(relay, in);
         relay->counts = true;
         relay->delay_until = usec_add(in->now, restart_delay(id, in->settings));
 }
@@ -146,10 +170,14 @@ static void clear_flags(struct relays *r, const struct relay_inputs *in) {
 
 /* P5: six counted closings within the hour start a hold, which ends when the oldest is over an hour ago. The window
  * slides on, so that a pack that goes on cycling is held again and again at six an hour; after six further closings
- * a second such hour is full, and within a day of the first that locks. */
+ * a second such hour is full, and within a day of the first that locks. The lock ends by itself after half a day: it
+ * spares contacts, and must not be what drains a pack, or keeps a house dark, while nobody is there to type `release`. */
 static void update_cycling(struct relay *relay, usec_t now) {
         bool six = relay->closings_filled == RELAY_CLOSINGS_PER_HOUR &&
                    usec_since(now, relay->closings[relay->closings_next]) < USEC_PER_HOUR;
+        if (relay->locked && usec_since(now, relay->locked_at) >= RELAY_LOCK_USEC)
+                unlock(relay);
+
         bool lately = relay->cycling_since != 0 && usec_since(now, relay->cycling_since) < USEC_PER_DAY;
 
         if (!six) {
@@ -161,8 +189,10 @@ static void update_cycling(struct relay *relay, usec_t now) {
         relay->cycling = true;
         if (lately && relay->closings_since_cycling < RELAY_CLOSINGS_PER_HOUR)
                 return;
-        if (lately)
+        if (lately) {
                 relay->locked = true;
+                relay->locked_at = now;
+        }
         relay->cycling_since = now;
         relay->closings_since_cycling = 0;
 }
@@ -281,11 +311,13 @@ static void hold_by_recovery(struct holds *h, const struct relay *relay, usec_t 
 static void hold_by_past(struct holds *h, const struct relay *relay, enum relay_id id, const struct relay_inputs *in) {
         usec_t now = in->now;
 
-        if (relay->delay_until > now)
-                hold_by_time(h, HOLD_DELAY, relay->delay_until - now);
+        usec_t delay_until = relay->pause_until > relay->delay_until ? relay->pause_until : relay->delay_until;
+
+        if (delay_until > now)
+                hold_by_time(h, HOLD_DELAY, delay_until - now);
         hold_by_recovery(h, relay, now);
         if (relay->locked)
-                hold_by_time(h, HOLD_RELEASE, 0);
+                hold_by_time(h, HOLD_RELEASE, usec_since(usec_add(relay->locked_at, RELAY_LOCK_USEC), now));
         else if (relay->cycling)
                 hold_by_time(h, HOLD_CYCLING,
                              usec_since(usec_add(relay->closings[relay->closings_next], USEC_PER_HOUR), now));
@@ -387,7 +419,7 @@ static void close_relay(struct relay *relay, const struct relay_inputs *in) {
         relay->wait_for_restart = false;
         relay->v_hysteresis = RULE_NONE;
         relay->t_low_hysteresis = relay->t_high_hysteresis = false;
-        relay->delay_until = 0;
+        relay->delay_until = relay->pause_until = 0;
         if (!relay->counts)
                 return;
         relay->counts = false;

@@ -9,6 +9,8 @@
 #define RELAY_CLOSINGS_PER_HOUR 6                          /* P5 */
 #define RELAY_RECOVERY_DELAY_USEC (10 * USEC_PER_SEC)      /* P4 */
 #define RELAY_VMIN_TRIPS 3                                 /* P5 */
+#define RELAY_LOCK_USEC (12 * USEC_PER_HOUR)               /* P5 (j) */
+#define RELAY_PAUSE_USEC (15 * USEC_PER_MINUTE)            /* P4 (j) */
 #define RELAY_UNCALIBRATED_MARGIN_MV 50                    /* P2 */
 #define RELAY_DRAINED_MV 3300                              /* P3 */
 #define RELAY_DRAINED_USEC (30 * USEC_PER_MINUTE)          /* P3 */
@@ -27,7 +29,7 @@ enum hold_kind {
         HOLD_DELAY,         /* restart delay */
         HOLD_RECOVERY,      /* 10 s after an opening by link, E or unconfirmed */
         HOLD_CYCLING,       /* P5: six closings in an hour */
-        HOLD_RELEASE,       /* P5: needs `release`: second cycling hour within a day */
+        HOLD_RELEASE,       /* P5: second cycling hour within a day: needs `release`, or 12 hours */
         HOLD_VMIN_TRIPS,    /* P5: third V-min trip without charge: needs 1 % of capacity, or `release load` */
         HOLD_CONFIRM,       /* all clear, waiting for trip_frames good frames (B8, P13) */
         HOLD_BOARD,         /* role monitor: the board forbids */
@@ -40,7 +42,7 @@ struct hold {
         enum rule rule;            /* HOLD_RULE, *_HYSTERESIS */
         uint8_t cell;              /* 0 = none */
         struct maybe value, limit; /* mV, 0.1 degC or permyriad, by kind and rule */
-        usec_t remaining;          /* HOLD_DELAY, HOLD_RECOVERY, HOLD_CYCLING; else 0 */
+        usec_t remaining;          /* HOLD_DELAY, HOLD_RECOVERY, HOLD_CYCLING, HOLD_RELEASE; else 0 */
 };
 
 struct relay {
@@ -52,13 +54,15 @@ struct relay {
         enum rule v_hysteresis;      /* the V rule whose hysteresis still has to be met; _RULE_MAX = none */
         bool t_low_hysteresis, t_high_hysteresis;
         usec_t delay_until;          /* restart delay; 0 = none */
+        usec_t pause_until;          /* charge: P4, after a charge that ended at once; 0 = none */
         bool counts;                 /* the next closing follows a V, T, full or imbalance opening (P5) */
         usec_t closings[RELAY_CLOSINGS_PER_HOUR]; /* ring, of counted closings */
         unsigned closings_next, closings_filled;
         usec_t cycling_since;        /* when an hour was first found full; 0 = none yet */
         unsigned closings_since_cycling;
         bool cycling;                /* now held by it */
-        bool locked;                 /* P5: needs release */
+        bool locked;                 /* P5: needs release, or RELAY_LOCK_USEC */
+        usec_t locked_at;
         unsigned vmin_trips;         /* load: P5 */
         int64_t vmin_trips_charged_mams; /* soc.charged_mams at the first of them */
         bool by_recover;             /* closed by `recover`, past rules that would hold it (P11) */
