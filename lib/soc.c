@@ -28,7 +28,13 @@ static const struct {
 /* How far a resting voltage may be off: the boards' +-20 mV, and 30 mV between the curves after charge and after
  * discharge. In the flat middle that is half the pack, and the uncertainty says so. */
 #define OCV_ERROR_MV 50
-#define BOARD_ERROR_MV 20
+
+/* At a sync the current's direction is known, and so the side of the hysteresis: 20 mV each. */
+#define SYNC_ERROR_MV 40
+
+/* S6: a current runs ahead of diffusion by so much of itself (graphite particles of 4.8 um: 160 s at 25 degC, 197 s at
+ * 20, 243 s at 15). */
+#define SPREADING_MSEC INT64_C(220000)
 
 static int64_t min64(int64_t a, int64_t b) {
         return a < b ? a : b;
@@ -104,32 +110,37 @@ static int32_t ocv_permyriad(int32_t mv) {
         return PERMYRIAD_FULL;
 }
 
-/* How far the current pulls a cell's voltage from that at rest: R = r * 3 Ah / C, twice, because the published
- * resistance is that of a short pulse and a cell under load for minutes goes about as far again. An unknown current is
- * taken for C/5, as everywhere. */
-static int32_t voltage_pull_mv(const struct soc *s, int32_t resistance) {
-        const int64_t ma = s->current_ma.known ? magnitude(s->current_ma.value)
-                                               : s->capacity_mams / MAMS_PER_MAH / 5;
-        /* 0.1 mohm * 3 Ah * mA / mAh = 0.3 mV.
-         * The largest product, 2 * 3 * 617 * 8,191,875 * 360,000, is 1.1 * 10^16. */
-        return (int32_t) min64(2 * 3 * resistance * ma * (MAMS_PER_MAH / 10) / s->capacity_mams, 10000);
+/* The newest current's size. An unknown one is taken for C/5, as everywhere. */
+static int64_t current_size_ma(const struct soc *s) {
+        return s->current_ma.known ? magnitude(s->current_ma.value) : s->capacity_mams / MAMS_PER_MAH / 5;
 }
 
-/* S6: what the lowest cell's voltage at the sync leaves open by the resting curve, the current's pull and the boards'
- * error taken off; at least 1 point. */
+/* How far the current pulls a cell's voltage from that at rest, R = r * 3 Ah / C: 0.1 mohm * 3 Ah * mA / mAh = 0.3 mV.
+ * The largest product, 3 * 617 * 8,191,875 * 360,000, is 5.5 * 10^15. */
+static int32_t voltage_pull_mv(const struct soc *s, int32_t resistance) {
+        return (int32_t) min64(3 * resistance * current_size_ma(s) * (MAMS_PER_MAH / 10) / s->capacity_mams, 10000);
+}
+
+/* S6 at a sync: the most of three. What the lowest cell's voltage leaves open by the resting curve (`open`, permyriad);
+ * the charge that has not spread within the particles yet, so that the terminals show more of it than there is; a
+ * point. */
+static int64_t sync_uncertainty(const struct soc *s, int32_t open) {
+        const int64_t unspread = current_size_ma(s) * SPREADING_MSEC;
+
+        return max64(max64(share(open, s->capacity_mams, PERMYRIAD_FULL), unspread), s->capacity_mams / 100);
+}
+
 static int64_t full_uncertainty(const struct soc *s) {
         if (s->capacity_mams == 0)
                 return 0;
-        const int32_t rest_mv = s->lowest_mv.value - voltage_pull_mv(s, FULL_RESISTANCE) - BOARD_ERROR_MV;
-        const int32_t missing = PERMYRIAD_FULL - ocv_permyriad(rest_mv);
+        const int32_t rest_mv = s->lowest_mv.value - voltage_pull_mv(s, FULL_RESISTANCE) - SYNC_ERROR_MV;
 
-        return share(max64(missing, PERMYRIAD_FULL / 100), s->capacity_mams, PERMYRIAD_FULL);
+        return sync_uncertainty(s, PERMYRIAD_FULL - ocv_permyriad(rest_mv));
 }
 
 static int64_t empty_uncertainty(const struct soc *s) {
-        const int32_t rest_mv = s->lowest_mv.value + voltage_pull_mv(s, EMPTY_RESISTANCE) + BOARD_ERROR_MV;
-
-        return share(max64(ocv_permyriad(rest_mv), PERMYRIAD_FULL / 100), s->capacity_mams, PERMYRIAD_FULL);
+        return sync_uncertainty(
+                s, ocv_permyriad(s->lowest_mv.value + voltage_pull_mv(s, EMPTY_RESISTANCE) + SYNC_ERROR_MV));
 }
 
 static void carry_growth(struct soc *s, int64_t fine) {
@@ -442,7 +453,7 @@ void soc_empty_sync(struct soc *s, usec_t now) {
         if (below_c_rate(s, s->current_ma, 20))
                 set_charge(s, 0, empty_uncertainty(s));
         else if (!s->known || s->charge_mams > tenth)
-                set_charge(s, tenth, empty_uncertainty(s));
+                set_charge(s, tenth, max64(tenth, empty_uncertainty(s))); /* anywhere down to 0 */
         else
                 return; /* at most 10 % already: the trip says nothing new */
         s->last_sync = now;

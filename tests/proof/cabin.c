@@ -111,6 +111,8 @@ struct cabin *cabin_new(const struct cabin_config *config) {
         s.sensor_type = SENSOR_100A;
         s.profile.kind = PROFILE_CONSTANT;
         s.charger_cell_v = 3.55;
+        s.model = (struct cell_model){.hysteresis = true, .polarisation = true, .temperature = true};
+        s.self_discharge_percent = 2;
         for (int i = 1; i <= config->cells; i++)
                 s.own[i].soc = CABIN_START_SOC; /* a balanced pack, its cells' capacities and resistances apart */
         simulation_init(&c->pack, &s);

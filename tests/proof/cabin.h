@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* An off-grid cabin on the simulated pack: sun, a household, sensors. Kept apart from struct bms because lib/ and sim/
- * each have a struct cell of their own. */
+/* An off-grid cabin on the simulated pack: sun, a household, cells with hysteresis, polarisation, warmth and
+ * self-discharge, sensors. Hides the simulator, so that what is measured cannot look at the truth by accident. */
 
 #include "frame.h"
 #include "units.h"

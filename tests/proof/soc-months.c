@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Two simulated months of an off-grid cabin: its SOC against the truth (S1..S7; docs/soc.md has the figures).
  *
- *   soc-months [--cells N] [--csv FILE] SEED...
+ *   soc-months [--cells N] [--pack 1|2|3] [--csv FILE] SEED...
  *
  * Three packs a seed: ideal sensors (125 mA, the finest the message carries, no blind spot); and the 100 A type, 0.5 A
  * steps and a blind spot of +-1 A on each of two sensors, with 0.2 and with 0.6 A drawn day and night. 16 cells of
@@ -186,15 +186,19 @@ static void add(struct score *all, const struct score *one) {
 /* The band is one rule for all packs: neither too narrow nor too wide over all of them, too narrow for none. */
 static bool report_coverage(const struct score by_scenario[N_SCENARIOS]) {
         struct score all = {};
+        unsigned packs = 0;
         bool good = true;
 
         for (size_t i = 0; i < N_SCENARIOS; i++) {
+                if (by_scenario[i].n == 0)
+                        continue;
+                packs++;
                 add(&all, &by_scenario[i]);
                 good = good && coverage(&by_scenario[i]) >= COVERAGE_MIN;
                 (void)printf("%-21s the band covers the truth %.1f %% of the time\n", scenarios[i].name,
                              coverage(&by_scenario[i]));
         }
-        good = good && coverage(&all) >= COVERAGE_MIN && coverage(&all) <= COVERAGE_MAX;
+        good = good && (packs < N_SCENARIOS || coverage(&all) <= COVERAGE_MAX);
         (void)printf("%-21s the band covers the truth %.1f %% of the time  %s\n", "all", coverage(&all),
                      good ? "ok" : "MISSED");
         return good;
@@ -205,16 +209,18 @@ int main(int argc, char *argv[]) {
         struct score by_scenario[N_SCENARIOS] = {};
         FILE *csv = NULL;
         bool good = true;
-        int cells = 16, i = 1;
+        int cells = 16, pack = 0, i = 1;
 
         for (; i + 1 < argc && strncmp(argv[i], "--", 2) == 0; i += 2) {
                 if (strcmp(argv[i], "--cells") == 0)
                         cells = atoi(argv[i + 1]);
+                else if (strcmp(argv[i], "--pack") == 0)
+                        pack = atoi(argv[i + 1]);
                 else if (strcmp(argv[i], "--csv") == 0)
                         csv = fopen(argv[i + 1], "w");
         }
         if (i >= argc || cells < CELLS_MIN || cells > CELLS_MAX) {
-                (void)fprintf(stderr, "usage: %s [--cells N] [--csv FILE] SEED...\n", argv[0]);
+                (void)fprintf(stderr, "usage: %s [--cells N] [--pack 1|2|3] [--csv FILE] SEED...\n", argv[0]);
                 return 2;
         }
 
@@ -222,6 +228,8 @@ int main(int argc, char *argv[]) {
                      "lowest", "learned", "RMSE", "max", "band", "manual", "max");
         for (; i < argc; i++)
                 for (size_t k = 0; k < N_SCENARIOS; k++) {
+                        if (pack > 0 && (size_t)pack != k + 1)
+                                continue;
                         r = (struct run){.scenario = &scenarios[k], .cells = cells, .csv = csv};
                         r.seed = strtoull(argv[i], NULL, 10);
                         start(&r);
