@@ -5,8 +5,8 @@
 
 int truth_header(FILE *file) {
         int r = fputs("time_s,pack_soc,soc_mean,soc_lowest,soc_lowest_cell,soc_highest,soc_highest_cell,"
-                      "pack_v,v_lowest,v_highest,board_c_highest,charge_a,load_a,unseen_a,battery_a,read_in_a,read_out_a,read_sum_a,"
-                      "charge_relay,load_relay,bypassing,faults\n",
+                      "pack_v,v_lowest,v_highest,board_c_highest,charge_a,load_a,unseen_a,battery_a,"
+                      "read_in_a,read_out_a,read_sum_a,charge_relay,load_relay,bypassing,faults\n",
                       file);
 
         return r < 0 ? -EIO : 0;

@@ -200,7 +200,7 @@ static double month_ah(struct profile *p, int start_day, double (*current)(const
         return sum;
 }
 
-/* At 52 degrees north the sun is up for 16.6 hours on 21st June, for 7.6 on 21st December (arccos of tan times tan). */
+/* At 52 degrees north the sun is up for 16.5 hours on 21st June, for 7.5 on 21st December (arccos of tan times tan). */
 static void test_year(void **state) {
         struct profile p = {.kind = PROFILE_YEAR, .charge_a = 100, .load_a = 20, .latitude = 52, .seed = 3};
         const int june = 171, december = 354;
