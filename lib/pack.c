@@ -104,19 +104,27 @@ static void take_detail(struct pack *p, usec_t now, const struct frame *f) {
         c->missed = 0;
 }
 
-/* P7: who is bypassing now, as far as this frame shows it. */
+/* P7: who is bypassing now, as far as this frame and the one before it show it. One frame is not believed (B8): a
+ * voltage damaged on its way would raise its cell's T-max for ten minutes (tests/proof/bit-errors found it). So the
+ * frame before must have said as much: the same highest cell; any cell at V-bypass, for a detail, which comes but once
+ * in a rotation; every cell. */
 static void mark_bypassing(struct pack *p, usec_t now, const struct frame *f) {
-        if (!p->v_bypass_mv.believed.known)
+        const struct frame *before = &p->frame;
+
+        if (!p->v_bypass_mv.believed.known || p->frame_at == 0)
                 return;
 
         uint32_t limit_mv = (uint32_t) p->v_bypass_mv.believed.value;
         usec_t until = usec_add(now, PACK_BYPASS_HOLD_USEC);
 
+        if (f->highest_mv < limit_mv || before->highest_mv < limit_mv)
+                return;
         if (f->detail_cell > 0 && f->detail_cell <= p->count && f->detail_mv >= limit_mv)
                 p->cells[f->detail_cell].bypass_until = until;
-        if (f->highest_voltage_cell > 0 && f->highest_voltage_cell <= p->count && f->highest_mv >= limit_mv)
+        if (f->highest_voltage_cell > 0 && f->highest_voltage_cell <= p->count &&
+            f->highest_voltage_cell == before->highest_voltage_cell)
                 p->cells[f->highest_voltage_cell].bypass_until = until;
-        if (f->lowest_mv >= limit_mv)
+        if (f->lowest_mv >= limit_mv && before->lowest_mv >= limit_mv)
                 for (unsigned i = 1; i <= p->count; i++)
                         p->cells[i].bypass_until = until;
 }

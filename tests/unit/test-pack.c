@@ -337,7 +337,7 @@ static void test_bypassing(void **state) {
                 unsigned set; /* bit k: cell k */
         } rows[] = {
                 {3390, 3395, 3395, 2, 4, 0},
-                {3390, 3395, 3400, 2, 4, 1 << 4}, /* by its detail */
+                {3390, 3400, 3400, 0, 4, 1 << 4}, /* by its detail */
                 {3390, 3400, 3395, 2, 4, 1 << 2}, /* as the named highest */
                 {3390, 3405, 3405, 2, 4, 1 << 2 | 1 << 4},
                 {3395, 3405, 3395, 5, 4, 1 << 5},
@@ -359,10 +359,48 @@ static void test_bypassing(void **state) {
                 f.highest_voltage_cell = rows[i].highest_cell;
                 f.detail_mv = rows[i].detail;
                 send(&r, f);
+                assert_int_equal(bypassing_set(&r, r.now), 0); /* one frame is not believed (B8) */
+                send(&r, f);
                 assert_int_equal(bypassing_set(&r, r.now), rows[i].set);
                 assert_int_equal(bypassing_set(&r, r.now + 10 * USEC_PER_MINUTE - 1), rows[i].set);
                 assert_int_equal(bypassing_set(&r, r.now + 10 * USEC_PER_MINUTE), 0);
                 assert_int_equal(bypassing_set(&r, r.now + 10 * USEC_PER_MINUTE + 1), 0);
+        }
+}
+
+/* B8: what the frame before must have said. Each row: highest and its cell, lowest, in two frames; all details of cell 4
+ * at V-bypass. */
+static void test_bypassing_takes_two_frames(void **state) {
+        static const struct {
+                struct {
+                        uint32_t highest, lowest;
+                        uint8_t cell;
+                } frames[2];
+                unsigned set;
+        } rows[] = {
+                {{{3400, 3390, 2}, {3400, 3390, 2}}, 1 << 2 | 1 << 4},
+                {{{3395, 3390, 2}, {3400, 3390, 2}}, 0},
+                {{{3400, 3390, 2}, {3395, 3390, 2}}, 0},      /* what is kept does not last */
+                {{{3400, 3390, 3}, {3400, 3390, 2}}, 1 << 4}, /* another cell: the detail alone */
+                {{{3400, 3395, 2}, {3400, 3400, 2}}, 1 << 2 | 1 << 4},
+                {{{3400, 3400, 2}, {3400, 3395, 2}}, 1 << 2 | 1 << 4},
+                {{{3400, 3400, 2}, {3400, 3400, 2}}, 0x3E},
+        };
+        struct rig r;
+
+        (void) state;
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                believe_bypass(&r);
+                for (int k = 0; k < 2; k++) {
+                        struct frame f = frame_of(5, 4);
+
+                        f.highest_mv = rows[i].frames[k].highest;
+                        f.highest_voltage_cell = rows[i].frames[k].cell;
+                        f.lowest_mv = rows[i].frames[k].lowest;
+                        f.detail_mv = f.highest_mv;
+                        send(&r, f);
+                }
+                assert_int_equal(bypassing_set(&r, r.now), rows[i].set);
         }
 }
 
@@ -372,7 +410,9 @@ static void test_bypassing_is_prolonged(void **state) {
 
         (void) state;
         believe_bypass(&r);
-        f.detail_mv = 3400;
+        f.detail_mv = f.highest_mv = 3400;
+        f.highest_voltage_cell = 4;
+        send(&r, f);
         send(&r, f);
         send_after(&r, 9 * USEC_PER_MINUTE, f);
         usec_t last = r.now;
@@ -397,12 +437,14 @@ static void test_bypassing_needs_a_believed_v_bypass(void **state) {
         believe_bypass(&r); /* a value still to be believed decides nothing */
         f = frame_of(5, 4);
         f.v_bypass_mv = 3600;
-        f.detail_mv = 3500;
+        f.detail_mv = f.highest_mv = 3500;
+        f.highest_voltage_cell = 4;
+        send(&r, f);
         send(&r, f);
         assert_int_equal(bypassing_set(&r, r.now), 1 << 4);
         pack_forget_cells(&r.pack);
-        send(&r, f);
         send(&r, f); /* 3600 mV is believed with this frame */
+        send(&r, f);
         pack_forget_cells(&r.pack);
         send(&r, f);
         assert_int_equal(bypassing_set(&r, r.now), 0);
@@ -425,6 +467,7 @@ int main(void) {
                 cmocka_unit_test(test_frozen_recovers),
                 cmocka_unit_test(test_silence_is_not_frozen),
                 cmocka_unit_test(test_bypassing),
+                cmocka_unit_test(test_bypassing_takes_two_frames),
                 cmocka_unit_test(test_bypassing_is_prolonged),
                 cmocka_unit_test(test_bypassing_needs_a_believed_v_bypass),
         };
