@@ -41,7 +41,7 @@ static void turn_bits(struct wire *w, bool *bits, size_t n) {
         size_t at = 0;
 
         while (w->skip < n - at) {
-                at += w->skip;
+                at += (size_t)w->skip; /* less than n */
                 bits[at] = !bits[at];
                 at++;
                 w->turned++;
