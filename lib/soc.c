@@ -33,8 +33,8 @@ static const struct {
 #define SYNC_ERROR_MV 40
 
 /* S6: a current runs ahead of diffusion by so much of itself (graphite particles of 4.8 um: 160 s at 25 degC, 197 s at
- * 20, 243 s at 15). */
-#define SPREADING_MSEC INT64_C(220000)
+ * 20 degC). */
+#define SPREADING_MSEC INT64_C(190000)
 
 static int64_t min64(int64_t a, int64_t b) {
         return a < b ? a : b;
