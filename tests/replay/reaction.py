@@ -5,8 +5,8 @@ around the protection path (design 12).
 
   reaction.py SMARTBMSD TRIPS [WORD...]     only conditions whose title contains all WORDs
 
-Each condition has TRIPS trips of the charge relay (V-max) and the load relay (V-min) in turn, through the real daemon on a
-pty. A frame's time is taken before it is written; the command's when the relay driver's line has arrived here or, where
+Each condition has TRIPS trips of the charge relay (V-max), the load relay (V-min) and both (T-max) in turn, through the
+real daemon on a pty. A frame's time is taken before it is written; the command's when the relay driver's line has arrived here or, where
 the log is what is blocked, when the frame on the extended data output is whole that says so. That frame is written after
 the relays, so what is measured is an upper bound in any case.
 
@@ -31,11 +31,16 @@ from story import harness, now
 BOUND = 0.1
 SPACING = (0.05, 0.15)  # seconds between frames: the bound does not depend on them, and 200 trips shall end today
 CELLS = 8
-HEALTHY, V_MAX, V_MIN = 3300, 3650, 2800
+HEALTHY = {"cell": 3300, "degc": 20}
 CHARGE, LOAD = 0x01, 0x02
-# P5: a relay that closed 6 times after a limit stays open for an hour; P5 again: the third trip at V-min holds load. So a
-# daemon has this many trips in it.
-TRIPS_OF_A_DAEMON = ["charge", "charge", "load"] * 3 + ["charge"]
+BITS = {"charge": CHARGE, "load": LOAD}
+# Which relays a trip opens, and what a frame says for it.
+V_MAX = (["charge"], {"cell": 3650})
+V_MIN = (["load"], {"cell": 2800})
+T_MAX = (["charge", "load"], {"degc": 56})
+# A daemon has this many trips in it: six closings after a limit and a relay stays open for an hour, the third V-min holds
+# load (P5), and V-max soon after closing makes charge pause, which V-min ends (P4).
+TRIPS_OF_A_DAEMON = [V_MAX, V_MIN, T_MAX, V_MAX, V_MIN, T_MAX, V_MAX, V_MIN, V_MAX]
 CONFIG = "cells: 8\nsettings:\n  charge_restart_delay: 0s\n  discharge_restart_delay: 0s\n"
 
 
@@ -75,31 +80,31 @@ class Session:
         harness.shutil.rmtree(self.directory)
         assert status == 0, f"smartbmsd ended with {status}"
 
-    def say(self, mv):
-        """The next frame, all cells at HEALTHY but one; returns its time."""
+    def say(self, cell=HEALTHY["cell"], degc=HEALTHY["degc"]):
+        """The next frame, its last cell at this voltage, its first at this temperature; returns its time."""
         harness.time.sleep(self.dice.uniform(*SPACING))
-        self.chain.mv = [HEALTHY] * (CELLS - 1) + [mv]
+        self.chain.mv = [HEALTHY["cell"]] * (CELLS - 1) + [cell]
+        self.chain.degc = [degc] + [HEALTHY["degc"]] * (CELLS - 1)
         self.waited_before = self.waited()
         self.chain.send(self.chain.next_frame())
         return self.chain.last_time()
 
     def until(self, closed):
-        """Healthy frames until these relays are closed, and no other."""
+        """Healthy frames until these relays are closed."""
         for _ in range(20):
-            since = self.say(HEALTHY)
+            since = self.say()
             try:
-                self.output.wait_status(CHARGE | LOAD, closed, since, SPACING[0])
+                self.output.wait_status(closed, closed, since, SPACING[0])
                 return
             except AssertionError:
                 continue
-        raise AssertionError(f"relays {closed:#x} did not close in 20 frames")
+        raise AssertionError(f"relays {closed:#x} did not close in 20 frames:\n" + self.daemon.text())
 
     def opened(self, relay, since):
         """When the command came; see the top."""
         if self.daemon.reading.is_set():
             return self.daemon.wait_line(f"relay output .*{relay} relay opens", since, timeout=2)
-        bit = {"charge": CHARGE, "load": LOAD}[relay]
-        return self.output.wait_status(bit, 0, since, timeout=2)
+        return self.output.wait_status(BITS[relay], 0, since, timeout=2)
 
     def waited(self):
         """Seconds for which the daemon, and each thread of ours, wanted a processor and had none."""
@@ -110,13 +115,12 @@ class Session:
         ours = f"/proc/{os.getpid()}/task/"
         return [run_delay(f"/proc/{self.daemon.process.pid}"), *(run_delay(ours + t) for t in sorted(os.listdir(ours)))]
 
-    def trip(self, relay):
-        """One trip of a closed relay; returns the seconds from the confirming frame to the command."""
-        beyond = {"charge": V_MAX, "load": V_MIN}[relay]
-        first = self.say(beyond)
-        confirming = self.say(beyond)
-        opened = self.opened(relay, first)
-        assert opened >= confirming, f"the {relay} relay opened before the frame that confirms"
+    def trip(self, relays, beyond):
+        """One trip of closed relays; returns the seconds from the confirming frame to the (last) command."""
+        first = self.say(**beyond)
+        confirming = self.say(**beyond)
+        opened = max(self.opened(relay, first) for relay in relays)
+        assert opened >= confirming, f"{relays} opened before the frame that confirms"
         took = opened - confirming
         if took > BOUND:
             late = max(self.canary.worst(confirming, opened), *(b - a for a, b in zip(self.waited_before, self.waited())))
@@ -345,10 +349,9 @@ def measure(smartbmsd, bring, journal, trips, dice, canary):
                 s.journal.start()
             s.live()
             undo = bring(s)
-            for n, relay in enumerate(TRIPS_OF_A_DAEMON[:trips - len(seconds)]):
-                load_held = TRIPS_OF_A_DAEMON[:n].count("load") == 3
-                s.until(CHARGE if load_held else CHARGE | LOAD)
-                seconds.append(s.trip(relay))
+            for relays, beyond in TRIPS_OF_A_DAEMON[:trips - len(seconds)]:
+                s.until(sum(BITS[relay] for relay in relays))
+                seconds.append(s.trip(relays, beyond))
         except LateMachine as e:
             late.append(str(e))
         finally:

@@ -37,6 +37,10 @@ static void add_frame(struct stream *s, const uint8_t bytes[FRAME_SIZE]) {
         add_bytes(s, bytes, FRAME_SIZE);
 }
 
+static size_t below(size_t n, uint64_t *random) {
+        return (size_t)(compose_random(random) % n);
+}
+
 static void add_noise(struct stream *s, size_t size, uint64_t *random) {
         for (size_t i = 0; i < size; i++) {
                 uint8_t byte = (uint8_t)compose_random(random);
@@ -109,14 +113,14 @@ static void mixed(struct stream *s, uint64_t *random) {
                 case 0:
                         break; /* two frames in one read */
                 case 1:
-                        add_noise(s, compose_random(random) % 200, random);
+                        add_noise(s, below(200, random), random);
                         break;
                 case 2:
-                        add_bytes(s, bytes, 1 + compose_random(random) % (FRAME_SIZE - 1)); /* cut short */
+                        add_bytes(s, bytes, 1 + below(FRAME_SIZE - 1, random)); /* cut short */
                         s->n_cut++;
                         break;
                 case 3: {
-                        size_t late = 1 + compose_random(random) % (FRAME_SIZE - 1);
+                        size_t late = 1 + below(FRAME_SIZE - 1, random);
 
                         add_bytes(s, bytes + late, FRAME_SIZE - late); /* only its end was heard */
                         break;
@@ -289,7 +293,7 @@ static void test_take_is_push(void **state) {
                 deframer_init(&one, &gateway);
                 deframer_init(&many, &gateway);
                 while (at < s.size) {
-                        size_t chunk = 1 + compose_random(&random) % (round % 2 ? 4 : 400);
+                        size_t chunk = 1 + below(round % 2 ? 4 : 400, &random);
                         size_t size = chunk < s.size - at ? chunk : s.size - at;
                         const uint8_t *data = s.bytes + at, *end = data + size;
                         enum deframer_event event;

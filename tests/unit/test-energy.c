@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* lib/energy.c (design 7) against exact arithmetic in 128 bits. */
+/* lib/energy.c (design 7) against exact arithmetic. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -10,10 +10,8 @@
 
 #include "energy.h"
 
-typedef __int128 wide;
-
 /* uW * us / 4 in a mWh: mV * mA are uW; 1000 uW in a mW, 3600 * 10^6 us in an hour; halves of two sums. */
-static const wide FINE = (wide) 4 * 1000 * 3600 * 1000000;
+#define FINE (INT64_C(4) * 1000 * 3600 * 1000000)
 
 static struct frame make(int32_t in, int32_t out, int32_t sum, uint32_t pack_mv) {
         return (struct frame){
@@ -51,26 +49,47 @@ static int64_t pick(uint64_t *state, int64_t from, int64_t to) {
         return from + (int64_t) (next_random(state) % (uint64_t) (to - from + 1));
 }
 
-/* An independent model: sums in 128 bits, in uW * us / 4. */
-struct model {
-        wide fine[_ENERGY_MAX];
+/* An energy in uW * us / 4, which no 64 bits hold: whole mWh, and a rest below one. */
+struct exact {
+        int64_t mwh, rest;
 };
 
-static void model_current(struct model *m, int32_t from, int32_t to, wide volts, wide usec,
+/* Piece by piece, because the largest frame's 4 * 16 TW times a second is beyond 64 bits, too. */
+static void add(struct exact *x, int64_t power, usec_t usec) {
+        while (usec > 0) {
+                const usec_t piece = usec < 100000 ? usec : 100000;
+
+                x->rest += power * (int64_t) piece;
+                x->mwh += x->rest / FINE;
+                x->rest %= FINE;
+                usec -= piece;
+        }
+}
+
+static bool holds(const struct energy *e, enum energy_counter counter, const struct exact *x) {
+        return total(e, counter) == x->mwh && e->sums[counter].remainder == x->rest;
+}
+
+/* An independent model. */
+struct model {
+        struct exact sums[_ENERGY_MAX];
+};
+
+static void model_current(struct model *m, int32_t from, int32_t to, int64_t volts, usec_t usec,
                           enum energy_counter positive, enum energy_counter negative) {
         if (from == X || to == X)
                 return;
-        const wide e = ((wide) from + to) * volts * usec;
-        if (e >= 0)
-                m->fine[positive] += e;
+        const int64_t power = ((int64_t) from + to) * volts;
+        if (power >= 0)
+                add(&m->sums[positive], power, usec);
         else
-                m->fine[negative] -= e;
+                add(&m->sums[negative], -power, usec);
 }
 
 static void assert_model(const struct energy *e, const struct model *m) {
         for (int i = 0; i < _ENERGY_MAX; i++) {
                 assert_true(e->sums[i].remainder >= 0 && e->sums[i].remainder < FINE);
-                assert_true(e->sums[i].total_mwh * FINE + e->sums[i].remainder == m->fine[i]);
+                assert_true(holds(e, (enum energy_counter) i, &m->sums[i]));
                 assert_int_equal(e->sums[i].today_mwh, e->sums[i].total_mwh);
         }
 }
@@ -99,10 +118,10 @@ static void run_random(uint64_t seed, int32_t max_ma, uint32_t max_mv, usec_t pe
                 if (i > 0 && step > 3 * period)
                         gaps += step;
                 else if (i > 0) {
-                        const wide volts = (wide) was_mv + mv;
-                        model_current(&m, was_in, in, volts, (wide) step, ENERGY_COLLECTED, ENERGY_CONSUMED);
-                        model_current(&m, was_out, out, volts, (wide) step, ENERGY_CONSUMED, ENERGY_COLLECTED);
-                        model_current(&m, was_sum, sum, volts, (wide) step, ENERGY_CHARGED, ENERGY_DISCHARGED);
+                        const int64_t volts = (int64_t) was_mv + mv;
+                        model_current(&m, was_in, in, volts, step, ENERGY_COLLECTED, ENERGY_CONSUMED);
+                        model_current(&m, was_out, out, volts, step, ENERGY_CONSUMED, ENERGY_COLLECTED);
+                        model_current(&m, was_sum, sum, volts, step, ENERGY_CHARGED, ENERGY_DISCHARGED);
                 }
         }
         assert_model(&e, &m);
@@ -127,7 +146,7 @@ static void test_ten_years(void **state) {
         struct energy e;
         const struct frame frame = make(2000000, 0, 2000000, 1096000);
         /* 2.192 MW for 99 % of ten years, in mWh */
-        const int64_t rest = (int64_t) ((wide) 2000000 * 1096000 * (99 * frames) / 2 / 1000 / 3600);
+        const int64_t rest = INT64_C(2000000) * 1096000 / 1000 * (99 * frames / 2) / 3600;
         usec_t now = 1;
 
         (void) state;
@@ -138,8 +157,10 @@ static void test_ten_years(void **state) {
         for (int64_t i = 0; i <= frames; i++, now += 500000)
                 energy_frame(&e, now, 500000, &frame);
 
-        const wide fine = (wide) 4 * 2000000 * 1096000 * 500000 * frames + 7 + rest * FINE;
-        assert_true(total(&e, ENERGY_COLLECTED) * FINE + e.sums[ENERGY_COLLECTED].remainder == fine);
+        struct exact expected = {.mwh = rest, .rest = 7};
+        for (int64_t i = 0; i < frames; i++)
+                add(&expected, INT64_C(4000000) * 2192000, 500000);
+        assert_true(holds(&e, ENERGY_COLLECTED, &expected));
         /* 2.192 MW * 87,600 h = 192 GWh = 1.92 * 10^14 mWh */
         assert_in_range(total(&e, ENERGY_COLLECTED), INT64_C(192019200000000) - 1000, INT64_C(192019200000000) + 1000);
 }
@@ -229,14 +250,15 @@ static void test_gap_limit(void **state) {
                         start(&e);
                         energy_frame(&e, 1, periods[i], &frame);
                         energy_frame(&e, 1 + gap, periods[i], &frame);
-                        const wide fine = off > 0 ? 0 : (wide) 4000000 * 2192000 * (wide) gap;
-                        assert_true(total(&e, ENERGY_COLLECTED) * FINE + e.sums[ENERGY_COLLECTED].remainder == fine);
+                        struct exact expected = {};
+                        add(&expected, INT64_C(4000000) * 2192000, off > 0 ? 0 : gap);
+                        assert_true(holds(&e, ENERGY_COLLECTED, &expected));
                         assert_int_equal(e.gap_usec, off > 0 ? gap : 0);
 
                         /* and it goes on after the gap */
                         energy_frame(&e, 1 + gap + periods[i], periods[i], &frame);
-                        assert_true(total(&e, ENERGY_COLLECTED) * FINE + e.sums[ENERGY_COLLECTED].remainder ==
-                                    fine + (wide) 4000000 * 2192000 * (wide) periods[i]);
+                        add(&expected, INT64_C(4000000) * 2192000, periods[i]);
+                        assert_true(holds(&e, ENERGY_COLLECTED, &expected));
                 }
 }
 
