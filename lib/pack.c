@@ -95,8 +95,8 @@ static void take_detail(struct pack *p, usec_t now, const struct frame *f) {
 
         c->voltage_mv = some((int32_t) f->detail_mv);
         c->temperature_decic = f->detail_temperature_known ? some(f->detail_decic) : none();
-        /* B12: another reading of the same cell than a rotation ago is a sign of life. At a steady current on the flat part
-         * of the curve nothing else in the frame need move for minutes. */
+        /* B12: another reading of the same cell than a rotation ago is a sign of life. At a steady current on
+         * the flat part of the curve nothing else in the frame need move for minutes. */
         if (before.at != 0 && (before.voltage_mv.value != c->voltage_mv.value ||
                                before.temperature_decic.value != c->temperature_decic.value))
                 p->frozen_since = now;

@@ -72,7 +72,8 @@ struct maybe pack_pair(const struct pack *p, usec_t now, uint8_t key);
 /* P7: is this cell known to be bypassing (now, or within the last 10 minutes)? */
 bool pack_cell_bypassing(const struct pack *p, usec_t now, uint8_t cell);
 
-/* B12: readings unchanged for 60 s, each cell's own detail from rotation to rotation included. The caller adds "while |I| > C/20". */
+/* B12: readings unchanged for 60 s, each cell's own detail from rotation to rotation included. The caller
+ * adds "while |I| > C/20". */
 bool pack_frozen(const struct pack *p, usec_t now);
 
 /* When pack_frozen() becomes true by time alone, without a further frame; USEC_INFINITY: never. May have passed. */

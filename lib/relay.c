@@ -168,10 +168,11 @@ static void clear_flags(struct relays *r, const struct relay_inputs *in) {
                 load->vmin_trips = 0;
 }
 
-/* P5: six counted closings within the hour start a hold, which ends when the oldest is over an hour ago. The window
- * slides on, so that a pack that goes on cycling is held again and again at six an hour; after six further closings
- * a second such hour is full, and within a day of the first that locks. The lock ends by itself after half a day: it
- * spares contacts, and must not be what drains a pack, or keeps a house dark, while nobody is there to type `release`. */
+/* P5: six counted closings within the hour start a hold, which ends when the oldest is over an hour ago. The
+ * window slides on, so that a pack that goes on cycling is held again and again at six an hour; after six
+ * further closings a second such hour is full, and within a day of the first that locks. The lock ends by
+ * itself after half a day: it spares contacts, and must not be what drains a pack, or keeps a house dark,
+ * while nobody is there to type `release`. */
 static void update_cycling(struct relay *relay, usec_t now) {
         bool six = relay->closings_filled == RELAY_CLOSINGS_PER_HOUR &&
                    usec_since(now, relay->closings[relay->closings_next]) < USEC_PER_HOUR;

@@ -368,8 +368,8 @@ static void test_bypassing(void **state) {
         }
 }
 
-/* B8: what the frame before must have said. Each row: highest and its cell, lowest, in two frames; all details of cell 4
- * at V-bypass. */
+/* B8: what the frame before must have said. Each row: highest and its cell, lowest, in two frames; all
+ * details of cell 4 at V-bypass. */
 static void test_bypassing_takes_two_frames(void **state) {
         static const struct {
                 struct {

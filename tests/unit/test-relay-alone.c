@@ -105,8 +105,8 @@ static usec_t touch_v_max(struct rig *r) {
         return opened_at;
 }
 
-/* P4: the charge after an opening must last 15 minutes, or the next opening is followed by a pause of as many. The closing
- * at the start follows no opening and is no sign of a full pack. */
+/* P4: the charge after an opening must last 15 minutes, or the next opening is followed by a pause of as
+ * many. The closing at the start follows no opening and is no sign of a full pack. */
 static void test_pause(void **state) {
         static const struct {
                 int lasts; /* seconds from closing to opening */
