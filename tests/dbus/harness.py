@@ -115,11 +115,13 @@ class Stream:
         os.symlink(name, self.link)
 
     def unplug(self):
+        """The time just before: the daemon may have opened its relays before close() is back here."""
         with self.lock:
             os.unlink(self.link)
+            at = now()
             os.close(self.master)
             self.master = None
-            return now()
+            return at
 
     def start(self):
         self.thread.start()

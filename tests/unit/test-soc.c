@@ -104,7 +104,8 @@ static void test_capacity(void **state) {
                         continue;
                 assert_int_equal(soc_c_rate_ma(&s, cases[i].divisor).value, cases[i].rate_ma);
 
-                /* the charge of a full pack, exactly: Wh * 3.6 * 10^12 / (N * mV), the last 10^6 by what 64 bits hold */
+                /* the charge of a full pack, exactly: Wh * 3.6 * 10^12 / (N * mV), the last 10^6 by what 64
+                 * bits hold */
                 soc_full_sync(&s, 1);
                 const int64_t pack_mv = (int64_t) cases[i].cells * cases[i].nominal_mv;
                 const int64_t mw_s = cases[i].wh * INT64_C(3600) * 1000;
@@ -176,7 +177,8 @@ static uint64_t next_random(uint64_t *state) {
         return *state;
 }
 
-/* Nothing is ever lost to rounding. The finest unit is mA * us / 200; what 20,000 steps add up to is below 2^63 of it. */
+/* Nothing is ever lost to rounding. The finest unit is mA * us / 200; what 20,000 steps add up to is below
+ * 2^63 of it. */
 static void test_counting_is_exact(void **state) {
         (void) state;
         for (uint64_t seed = 1; seed <= 10; seed++) {
@@ -325,9 +327,9 @@ static void test_uncertainty_grows(void **state) {
         assert_int_equal(soc_growth_permyriad(&r.soc).value, 0);
 }
 
-/* S6 at the syncs: the most of a point, the current * 190 s, and what the lowest cell's voltage leaves open. Rest
- * voltage = reading -+ R * I -+ 40 mV, R = 53.4 (full) or 61.7 (empty) mohm * 3 Ah / 100 Ah, then the published curve; all
- * by hand. After an empty sync to 10 % it is 10 points at least. */
+/* S6 at the syncs: the most of a point, the current * 190 s, and what the lowest cell's voltage leaves open.
+ * Rest voltage = reading -+ R * I -+ 40 mV, R = 53.4 (full) or 61.7 (empty) mohm * 3 Ah / 100 Ah, then the
+ * published curve; all by hand. After an empty sync to 10 % it is 10 points at least. */
 static void test_sync_uncertainty(void **state) {
         static const struct {
                 bool full;
