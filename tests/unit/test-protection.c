@@ -369,6 +369,73 @@ static void test_hidden_hot_cell(void **state) {
         assert_int_equal(blocked(&b), 0);
 }
 
+/* P7: the first and the last cell too; of several the hottest is named, and of equals the first. */
+static void test_which_hot_cell(void **state) {
+        static const struct {
+                int32_t decic[CELLS];
+                uint8_t named;
+        } rows[] = {
+                {{560, 300, 300, 300}, 1},
+                {{300, 300, 300, 560}, 4},
+                {{560, 570, 300, 300}, 2},
+                {{570, 560, 300, 300}, 1},
+                {{300, 560, 560, 300}, 2},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                struct bench b;
+
+                bench_init(&b, false);
+                for (unsigned rotation = 0; rotation < 2; rotation++)
+                        for (uint8_t cell = 1; cell <= CELLS; cell++)
+                                feed_detail(&b, cell, rows[i].decic[cell - 1]);
+                assert_true(protection_tripped(&b.protection, RULE_T_MAX_CELL));
+                assert_int_equal(b.protection.trips[RULE_T_MAX_CELL].reason.cell, rows[i].named);
+        }
+}
+
+/* P7: a detail without a reading, or of no cell of this pack, says nothing. */
+static void test_details_that_say_nothing(void **state) {
+        (void)state;
+        for (int row = 0; row < 4; row++) {
+                struct bench b;
+
+                bench_init(&b, false);
+                for (int i = 0; i < 3; i++) {
+                        b.pack.frame.detail_cell = row == 0 ? 0 : row == 1 ? CELLS + 1 : 2;
+                        b.pack.frame.detail_mv = row == 2 ? 0 : 3300;
+                        b.pack.frame.detail_temperature_known = row != 3;
+                        b.pack.frame.detail_decic = 900;
+                        for (unsigned cell = 0; cell <= CELLS + 1; cell++)
+                                b.pack.cells[cell].temperature_decic = some(900);
+                        assert_int_equal(feed(&b, 1), 0);
+                }
+                for (unsigned cell = 0; cell <= CELLS + 1; cell++)
+                        assert_int_equal(b.pack.cells[cell].over_tmax_run, 0);
+        }
+}
+
+/* S2's tail current is for being full: it never keeps a limit from opening. */
+static void test_tail_current_is_for_full_only(void **state) {
+        struct bench b;
+
+        (void)state;
+        bench_init(&b, false);
+        b.settings.values[SETTING_FULL_TAIL_CURRENT] = some(5000);
+        b.limits = limits_from(&b.settings, &b.pack);
+        b.pack.frame.sum = (struct frame_current){true, 9000};
+        set_reading(&b, HIGHEST_MV, 3650);
+        assert_int_equal(feed(&b, 2), 1u << RULE_V_MAX);
+
+        /* Off: the current plays no part. */
+        bench_init(&b, false);
+        b.pack.frame.sum = (struct frame_current){true, 9000};
+        set_reading(&b, LOWEST_MV, 3500);
+        set_reading(&b, HIGHEST_MV, 3500);
+        assert_int_equal(feed(&b, 3), 1u << RULE_FULL);
+}
+
 /* P9 */
 static void test_mode(void **state) {
         static const struct {
@@ -406,6 +473,9 @@ int main(void) {
                 cmocka_unit_test(test_t_max_bypass),
                 cmocka_unit_test(test_bypass_excuse_ends),
                 cmocka_unit_test(test_hidden_hot_cell),
+                cmocka_unit_test(test_which_hot_cell),
+                cmocka_unit_test(test_details_that_say_nothing),
+                cmocka_unit_test(test_tail_current_is_for_full_only),
                 cmocka_unit_test(test_mode),
         };
 
