@@ -65,7 +65,9 @@
 #define RECOVER_TIME 60
 #define PER_HOUR 6
 #define HOUR 3600
+#define LOCK 43200
 #define DAY 86400
+#define PAUSE 900
 #define time_t int
 #else
 #ifndef DELAY
@@ -78,7 +80,9 @@
 #define RECOVER_TIME 3
 #define PER_HOUR 2
 #define HOUR 10
+#define LOCK 14
 #define DAY 24
+#define PAUSE 4
 #define time_t byte
 #endif
 
@@ -126,6 +130,8 @@ bool cycling[2], locked[2];
 time_t age[2 * PER_HOUR] = HOUR;     /* of the newest counted closings, newest first; HOUR = that or more, or none */
 time_t cyclingage[2] = DAY;          /* since an hour was first found allfull; DAY = that or more, or never */
 byte sincecycling[2];
+time_t lockedfor[2];                 /* seconds left */
+time_t pause, chargedfor = PAUSE;    /* [CHARGE]: seconds left; since its counted closing, PAUSE = that or more, or none */
 #endif
 
 /* ---- what the assertions remember ---- */
@@ -158,10 +164,8 @@ byte i, r;
 #define thold(r) (t >= T_LIMIT || (t == T_BACK && ((cold && coldhyst[r]) || (!cold && hothyst[r]))))
 
 #ifdef CYCLING
-#define locks(r) locked[r]
-#define cyclinghold(r) (cycling[r] || locked[r])
+#define cyclinghold(r) (cycling[r] || locked[r] || (r == CHARGE && pause > 0))
 #else
-#define locks(r) false
 #define cyclinghold(r) false
 #endif
 
@@ -199,6 +203,15 @@ inline mark(r) {
         delay[r] = DELAY
 }
 
+/* P4: full or at V-max soon after it closed: there was nothing to charge. */
+inline markidle() {
+#ifdef CYCLING
+        pause = (closed[CHARGE] && !critical && chargedfor < PAUSE -> PAUSE : pause)
+#else
+        skip
+#endif
+}
+
 inline open(r, aslink) {
         clear[r] = 0;
         if
@@ -222,10 +235,15 @@ inline settle(r) {
         recovery[r] = 0;
         clear[r] = 0;
         byrecover[r] = false;
+#ifdef CYCLING
+        pause = (r == CHARGE -> 0 : pause);
+        chargedfor = (r == CHARGE -> PAUSE : chargedfor);
+#endif
         if
         :: counts[r] ->
                 counts[r] = false;
 #ifdef CYCLING
+                chargedfor = (r == CHARGE -> 0 : chargedfor);
                 sincecycling[r] = (sincecycling[r] < PER_HOUR -> sincecycling[r] + 1 : PER_HOUR);
                 i = PER_HOUR - 1;
                 do
@@ -262,8 +280,19 @@ inline steprelayopen(r) {
         fi
 }
 
+inline unlock(r) {
+        locked[r] = false;
+        lockedfor[r] = 0;
+        cyclingage[r] = DAY;
+        sincecycling[r] = 0
+}
+
 inline updatecycling(r) {
 #ifdef CYCLING
+        if
+        :: locked[r] && lockedfor[r] == 0 -> unlock(r)
+        :: else
+        fi;
         if
         :: age[r * PER_HOUR + PER_HOUR - 1] >= HOUR -> cycling[r] = false
         :: else ->
@@ -273,6 +302,7 @@ inline updatecycling(r) {
                         if
                         :: cyclingage[r] < DAY && sincecycling[r] < PER_HOUR -> skip
                         :: else ->
+                                lockedfor[r] = (cyclingage[r] < DAY -> LOCK : lockedfor[r]);
                                 locked[r] = locked[r] || cyclingage[r] < DAY;
                                 cyclingage[r] = 0;
                                 sincecycling[r] = 0
@@ -282,6 +312,14 @@ inline updatecycling(r) {
         fi
 #endif
         skip
+}
+
+inline notcounted(r) {
+#ifdef CYCLING
+        chargedfor = (r == CHARGE -> PAUSE : chargedfor)
+#else
+        skip
+#endif
 }
 
 inline steprelayclose(r, frame) {
@@ -298,7 +336,7 @@ inline steprelayclose(r, frame) {
                         :: clear[r] >= TRIP ->
                                 closed[r] = true;
                                 if
-                                :: recovering -> byrecover[r] = true; clear[r] = 0; recovery[r] = 0
+                                :: recovering -> byrecover[r] = true; clear[r] = 0; recovery[r] = 0; notcounted(r)
                                 :: else -> settle(r)
                                 fi
                         :: else
@@ -310,7 +348,7 @@ inline steprelayclose(r, frame) {
 /* The new trips of this step: set by a good message only. */
 inline notetrips() {
         if
-        :: newvmax -> wait[CHARGE] = wait[CHARGE] || !critical; vhyst[CHARGE] = true; mark(CHARGE)
+        :: newvmax -> wait[CHARGE] = wait[CHARGE] || !critical; vhyst[CHARGE] = true; markidle(); mark(CHARGE)
         :: else
         fi;
         if
@@ -318,7 +356,7 @@ inline notetrips() {
         :: else
         fi;
         if
-        :: newfull -> wait[CHARGE] = true; mark(CHARGE)
+        :: newfull -> wait[CHARGE] = true; markidle(); mark(CHARGE)
         :: else
         fi;
         if
@@ -333,6 +371,13 @@ inline notetrips() {
         :: newvmin ->
                 wait[CHARGE] = false;
                 vhyst[CHARGE] = false;
+#ifdef CYCLING
+                pause = 0;
+                if
+                :: locked[CHARGE] -> unlock(CHARGE)
+                :: else
+                fi;
+#endif
                 if
                 :: !socterms && closed[LOAD] && !recovering && vmintrips < VMIN_TRIPS -> vmintrips++
                 :: else
@@ -391,6 +436,9 @@ inline second() {
         od;
         cyclingage[CHARGE] = (cyclingage[CHARGE] < DAY -> cyclingage[CHARGE] + 1 : DAY);
         cyclingage[LOAD] = (cyclingage[LOAD] < DAY -> cyclingage[LOAD] + 1 : DAY);
+        older(lockedfor[CHARGE]); older(lockedfor[LOAD]);
+        older(pause);
+        chargedfor = (chargedfor < PAUSE -> chargedfor + 1 : PAUSE);
         watchage = (watching && watchage < HOUR -> watchage + 1 : watchage);
         watching = watching && watchage < HOUR;
         watchcount = (watching -> watchcount : 0);
@@ -473,10 +521,9 @@ inline obey() {
                 :: r < 2 ->
                         if
                         :: locked[r] || cycling[r] || (r == LOAD && vmintrips == VMIN_TRIPS) ->
-                                locked[r] = false;
+                                unlock(r);
                                 cycling[r] = false;
-                                cyclingage[r] = DAY;
-                                sincecycling[r] = 0;
+                                chargedfor = (r == CHARGE -> PAUSE : chargedfor);
                                 i = 0;
                                 do
                                 :: i < PER_HOUR -> age[r * PER_HOUR + i] = HOUR; i++
@@ -502,7 +549,7 @@ inline obey() {
 #ifdef RESPONSE
 /* Every delay together with the messages that confirm: the longest that a healthy pack can be kept waiting. */
 #ifdef CYCLING
-#define BOUND (HOUR + LIVE + TRIP)
+#define BOUND (LOCK + HOUR + LIVE + TRIP)
 #else
 #define BOUND (MONITOR + LIVE + TRIP)
 #endif
@@ -542,11 +589,12 @@ inline check(frame, changed) {
         assert(watchcount <= PER_HOUR);
 #endif
 #ifdef RESPONSE
-        /* P2: a pack at V-min charges, and a pack in the middle charges and supplies; but where P5 asks for somebody. */
-        starving[CHARGE] = (!closed[CHARGE] && (frame) && t == T_OK && !locks(CHARGE) &&
+        /* P2: a pack at V-min charges, and a pack in the middle charges and supplies; though P5 may ask the
+         * owner to charge it first. */
+        starving[CHARGE] = (!closed[CHARGE] && (frame) && t == T_OK &&
                 ((lowrun == TRIP && hi < HI_BYPASS) || (hi == HI_OK && soc == SOC_MID)) ->
                 starving[CHARGE] + 1 : 0);
-        starving[LOAD] = (!closed[LOAD] && (frame) && t == T_OK && lo == LO_OK && soc == SOC_MID && !locks(LOAD) &&
+        starving[LOAD] = (!closed[LOAD] && (frame) && t == T_OK && lo == LO_OK && soc == SOC_MID &&
                 vmintrips < VMIN_TRIPS -> starving[LOAD] + 1 : 0);
         assert(starving[CHARGE] <= BOUND && starving[LOAD] <= BOUND);
 #endif

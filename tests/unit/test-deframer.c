@@ -418,6 +418,62 @@ static void test_reset(void **state) {
 }
 
 /* The temperature coding of the rules is the one that the frames come out in. */
+/* At the very start, or after a reset, the window holds zeros; a frame that lost its first byte (zero below 327 V) is
+ * none all the same. */
+static void test_first_byte_missing(void **state) {
+        struct compose_cell cells[4];
+        uint8_t bytes[FRAME_SIZE];
+        uint64_t random = 5;
+
+        (void)state;
+        compose_cells(cells, 4, &random);
+        compose_frame(bytes, cells, 4, 1, 8, 0);
+        assert_int_equal(bytes[0], 0);
+        for (int reset = 0; reset <= 1; reset++) {
+                struct deframer d;
+                struct frame f;
+
+                deframer_init(&d, &gateway);
+                for (int i = 0; i < FRAME_SIZE && reset; i++)
+                        (void)deframer_push(&d, bytes[i], &f, NULL);
+                if (reset)
+                        deframer_reset(&d);
+                for (int i = 1; i < FRAME_SIZE; i++)
+                        assert_int_equal(deframer_push(&d, bytes[i], &f, NULL), DEFRAMER_NOTHING);
+        }
+}
+
+/* Every combination of the three signs that a board may send. */
+static void test_signs(void **state) {
+        static const struct {
+                char in, out, sum;
+        } rows[] = {{'+', '+', '+'}, {'-', '+', '-'}, {'+', '-', '+'}, {'+', 'X', '+'},
+                    {'X', '+', 'X'}, {'X', 'X', 'X'}, {'-', '-', '-'}, {'-', 'X', '-'}};
+        struct compose_cell cells[4];
+        uint64_t random = 6;
+
+        (void)state;
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                uint8_t bytes[FRAME_SIZE];
+                struct deframer d;
+                struct frame f;
+
+                deframer_init(&d, &gateway);
+                compose_cells(cells, 4, &random);
+                compose_frame(bytes, cells, 4, 1, 0, 0);
+                bytes[3] = (uint8_t)rows[i].in;
+                bytes[6] = (uint8_t)rows[i].out;
+                bytes[9] = (uint8_t)rows[i].sum;
+                compose_seal(bytes);
+                for (int k = 0; k < FRAME_SIZE - 1; k++)
+                        assert_int_equal(deframer_push(&d, bytes[k], &f, NULL), DEFRAMER_NOTHING);
+                assert_int_equal(deframer_push(&d, bytes[FRAME_SIZE - 1], &f, NULL), DEFRAMER_FRAME);
+                assert_int_equal(f.in.known, rows[i].in != 'X');
+                assert_int_equal(f.out.known, rows[i].out != 'X');
+                assert_int_equal(f.sum.known, rows[i].sum != 'X');
+        }
+}
+
 static void test_coding(void **state) {
         static const struct accept_rules legacy = {
                 .role = ROLE_GATEWAY, .current_check = true, .coding = TEMPERATURE_LEGACY,
@@ -446,6 +502,8 @@ int main(void) {
                 cmocka_unit_test(test_bad_current_sum),
                 cmocka_unit_test(test_refused_frame),
                 cmocka_unit_test(test_reset),
+                cmocka_unit_test(test_first_byte_missing),
+                cmocka_unit_test(test_signs),
                 cmocka_unit_test(test_coding),
         };
 

@@ -132,6 +132,29 @@ static void test_accept_looks_at_the_newest_clean_frame(void **state) {
         assert_int_equal(c.link.known_cells, 16);
 }
 
+/* Two cells are a pack; one is not, whoever says so. */
+static void test_smallest_pack(void **state) {
+        struct chain c;
+
+        (void) state;
+        start(&c, 0, 3);
+        send_good(&c, 2, S, 3);
+        c.now += S;
+        assert_int_equal(send_next(&c, good_frame(2)), LINK_FRAME_ERROR);
+        assert_int_equal(c.link.learn_count, 2);
+        c.now += S;
+        assert_int_equal(send_next(&c, good_frame(1)), LINK_FRAME_ERROR);
+        assert_int_equal(c.link.cause, LINK_CAUSE_COUNT);
+        assert_int_equal(c.link.learn_count, 2);
+        assert_int_equal(link_accept_cells(&c.link, c.now), 0);
+        assert_int_equal(c.link.known_cells, 2);
+
+        start(&c, 0, 3); /* before anything else was heard */
+        c.now += S;
+        assert_int_equal(send_next(&c, good_frame(1)), LINK_FRAME_ERROR);
+        assert_int_equal(link_accept_cells(&c.link, c.now), -ENODATA);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_learning),
@@ -140,6 +163,7 @@ int main(void) {
                 cmocka_unit_test(test_known_count_is_not_unlearned),
                 cmocka_unit_test(test_accept),
                 cmocka_unit_test(test_accept_looks_at_the_newest_clean_frame),
+                cmocka_unit_test(test_smallest_pack),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,6 +90,8 @@ static void test_chain(void **state) {
                 /* another key's value is no number; nor is the hour and minute of old firmware */
                 {TAP_IN, 16, 11, 130 + 25, 12, "chain broken: board 5, or the link from it to board 6"},
                 {TAP_IN, 16, 11, 23, 12, "chain broken: board 5, or the link from it to board 6"},
+                {TAP_IN, 16, 16, KEY_ORPHAN, 0, /* cannot be whole and an orphan */
+                 "16 cells are heard, 16 are expected, and a board reports a fault: check the chain"},
                 {TAP_IN, 16, 17, 0, 0,
                  "17 cells are heard, 16 are expected, and a board reports a fault: check the chain"},
         };
@@ -198,16 +200,33 @@ static void test_faulty_board(void **state) {
         expect_place(&l, unknown);
 }
 
+/* The last board can be the faulty one, too. */
+static void test_faulty_last_board(void **state) {
+        struct frame f = frame_of(16, BIT2);
+        struct link l;
+
+        (void) state;
+        link_init(&l, NOW, TAP_IN, 16, true, 2);
+        f.detail_cell = 16;
+        f.detail_mv = 0;
+        take(&l, NOW + S, &f);
+        expect_place(&l, "board 16 cannot measure its cell: check its wires to the cell, or replace it");
+}
+
 static void test_others(void **state) {
         struct frame count = frame_of(17, 0), dead = frame_of(16, 0), voltage = frame_of(16, 0),
-                     temperature = frame_of(16, 0), good = frame_of(16, 0);
+                     low_voltage = frame_of(16, 0), temperature = frame_of(16, 0), good = frame_of(16, 0),
+                     nearly = frame_of(16, 0);
         struct link l;
 
         (void) state;
         dead.lowest_mv = 430;
         dead.lowest_voltage_cell = 7;
         voltage.lowest_mv = voltage.highest_mv = 0;
+        low_voltage.lowest_mv = 0;
         temperature.highest_temperature_known = false;
+        nearly.lowest_mv = 995;
+        nearly.lowest_voltage_cell = 16;
 
         const struct {
                 const struct frame *frame;
@@ -216,6 +235,8 @@ static void test_others(void **state) {
                 {&count, "17 cells are heard, 16 are expected: check the chain, or `smartbmsctl cells accept`"},
                 {&dead, "cell 7 reads 0.430 V, which cannot be: check its board and its wires"},
                 {&voltage, "the messages carry no lowest or highest cell voltage: check the boards"},
+                {&low_voltage, "the messages carry no lowest or highest cell voltage: check the boards"},
+                {&nearly, "cell 16 reads 0.995 V, which cannot be: check its board and its wires"},
                 {&temperature, "the messages carry no lowest or highest cell temperature: check the boards"},
         };
         for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -264,6 +285,7 @@ int main(void) {
                 cmocka_unit_test(test_every_board),
                 cmocka_unit_test(test_silence),
                 cmocka_unit_test(test_faulty_board),
+                cmocka_unit_test(test_faulty_last_board),
                 cmocka_unit_test(test_others),
                 cmocka_unit_test(test_short_buffer),
         };

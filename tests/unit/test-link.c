@@ -345,6 +345,7 @@ static void test_causes(void **state) {
                 {"one more", 0, 17, 3300, 3310, true, true, 0, LINK_CAUSE_COUNT},
                 {"B17: 1.005 V", 0, 16, 1005, 3310, true, true, 0, LINK_CAUSE_NONE},
                 {"B17: 1.000 V", 0, 16, 1000, 3310, true, true, 0, LINK_CAUSE_NONE},
+                {"B17: 0.999 V", 0, 16, 999, 3310, true, true, 0, LINK_CAUSE_CELL_DEAD},
                 {"B17: 0.995 V", 0, 16, 995, 3310, true, true, 0, LINK_CAUSE_CELL_DEAD},
                 {"B17: 0.005 V", 0, 16, 5, 3310, true, true, 0, LINK_CAUSE_CELL_DEAD},
                 {"lowest unknown", 0, 16, 0, 3310, true, true, 0, LINK_CAUSE_NO_READING},

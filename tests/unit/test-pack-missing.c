@@ -212,6 +212,35 @@ static void test_missed_saturates(void **state) {
         assert_int_equal(pack_missing_cell(&r.pack), 4);
 }
 
+/* The same number twice is a repeated message, from three cells on. */
+static void test_repeated_number(void **state) {
+        struct rig r;
+
+        (void) state;
+        for (uint8_t count = 2; count <= 4; count++) {
+                start(&r);
+                send(&r, frame_of(count, 1));
+                send(&r, frame_of(count, 1));
+                send(&r, frame_of(count, 1));
+                assert_int_equal(pack_missing_cell(&r.pack), count == 2 ? 2 : 0);
+        }
+}
+
+/* A detail of zeros as the rotation begins anew is one miss of that cell, not two. */
+static void test_empty_detail_at_the_wrap(void **state) {
+        struct frame f = frame_of(4, 2);
+        struct rig r;
+
+        (void) state;
+        start(&r);
+        send(&r, frame_of(4, 4));
+        f.detail_mv = 0;
+        send(&r, f);
+        assert_int_equal(r.pack.cells[1].missed, 1);
+        assert_int_equal(r.pack.cells[2].missed, 1);
+        assert_int_equal(r.pack.cells[3].missed, 0);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_full_rotations_miss_nobody),
@@ -223,6 +252,8 @@ int main(void) {
                 cmocka_unit_test(test_no_detail_instead),
                 cmocka_unit_test(test_nobody_above_the_count),
                 cmocka_unit_test(test_missed_saturates),
+                cmocka_unit_test(test_repeated_number),
+                cmocka_unit_test(test_empty_detail_at_the_wrap),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -273,6 +273,24 @@ static void test_frozen_detail(void **state) {
         }
 }
 
+/* The minute may end up to 3.5 s after the newest frame, not later. */
+static void test_frozen_after_the_newest_frame(void **state) {
+        struct rig r;
+
+        (void) state;
+        for (int d = -1; d <= 1; d++) {
+                usec_t end;
+
+                start(&r);
+                send(&r, frame_of(16, 1));
+                end = r.now + 60 * S;
+                for (unsigned i = 0; i < 55; i++)
+                        send(&r, frame_of(16, (uint8_t) (i % 16 + 1)));
+                send_after(&r, 1500 * MS + (usec_t) d, frame_of(16, 1)); /* 56.5 s after the first */
+                assert_true(pack_frozen_deadline(&r.pack) == (d >= 0 ? end : USEC_INFINITY));
+        }
+}
+
 static void test_frozen_recovers(void **state) {
         struct rig r;
         struct frame f = frame_of(16, 1);
@@ -404,6 +422,33 @@ static void test_bypassing_takes_two_frames(void **state) {
         }
 }
 
+/* P7: a cell's own detail, also the last cell's; not one beyond it. The highest cell is another each time. */
+static void test_bypassing_by_detail(void **state) {
+        static const uint8_t cells[] = {1, 2, 4};
+        struct rig r;
+
+        (void) state;
+        for (size_t i = 0; i < ARRAY_SIZE(cells); i++) {
+                struct frame f = frame_of(4, 0);
+
+                start(&r);
+                for (int n = 0; n < CONFIRM; n++)
+                        send(&r, f);
+                f.highest_mv = 3400;
+                f.highest_voltage_cell = 3;
+                send(&r, f);
+                f.highest_voltage_cell = f.detail_cell = cells[i];
+                f.detail_mv = 3400;
+                send(&r, f);
+                for (uint8_t cell = 1; cell <= 5; cell++)
+                        assert_int_equal(pack_cell_bypassing(&r.pack, r.now, cell), cell == cells[i]);
+                f.highest_voltage_cell = 3;
+                f.detail_cell = 5;
+                send(&r, f);
+                assert_false(pack_cell_bypassing(&r.pack, r.now, 5));
+        }
+}
+
 static void test_bypassing_is_prolonged(void **state) {
         struct frame f = frame_of(5, 4);
         struct rig r;
@@ -464,10 +509,12 @@ int main(void) {
                 cmocka_unit_test(test_frozen_boundary),
                 cmocka_unit_test(test_frozen_bytes),
                 cmocka_unit_test(test_frozen_detail),
+                cmocka_unit_test(test_frozen_after_the_newest_frame),
                 cmocka_unit_test(test_frozen_recovers),
                 cmocka_unit_test(test_silence_is_not_frozen),
                 cmocka_unit_test(test_bypassing),
                 cmocka_unit_test(test_bypassing_takes_two_frames),
+                cmocka_unit_test(test_bypassing_by_detail),
                 cmocka_unit_test(test_bypassing_is_prolonged),
                 cmocka_unit_test(test_bypassing_needs_a_believed_v_bypass),
         };

@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: MIT */
+
+/* What bms.c decides beside the latches: events, commands at their limits, how `recover` ends, role monitor's 2 of 3,
+ * what a change of settings or of the boards' words reaches, and when it wants to be called. */
+
+#include "bms-rig.h"
+
+#include <errno.h>
+
+static char error[200];
+
+static void drop_events(struct rig *r) {
+        struct event event;
+
+        while (bms_next_event(&r->bms, &event))
+                ;
+}
+
+static unsigned count_events(struct rig *r, enum event_kind kind, struct event *ret_last) {
+        struct event event;
+        unsigned n = 0;
+
+        while (bms_next_event(&r->bms, &event))
+                if (event.kind == kind) {
+                        *ret_last = event;
+                        n++;
+                }
+        return n;
+}
+
+/* The newest 64 events are kept, in order; what was lost is counted. */
+static void test_events(void **state) {
+        struct event event;
+        struct rig r;
+
+        (void)state;
+        rig_init(&r);
+        assert_false(bms_next_event(&r.bms, &event));
+        for (unsigned n = BMS_EVENTS_MAX - 1; n <= BMS_EVENTS_MAX + 2; n++) {
+                unsigned kept = n < BMS_EVENTS_MAX ? n : BMS_EVENTS_MAX;
+
+                rig_init(&r);
+                for (unsigned i = 0; i < n; i++) { /* an output's fault comes and goes: one event each */
+                        r.now++;
+                        bms_output_fault(&r.bms, r.now, i % 2 ? "" : "gone");
+                }
+                assert_int_equal(r.bms.events_lost, n - kept);
+                for (unsigned i = 0; i < kept; i++) {
+                        assert_true(bms_next_event(&r.bms, &event));
+                        assert_true(event.at == r.now - (kept - 1 - i));
+                        assert_int_equal(event.kind, (n - kept + i) % 2 ? EVENT_ALARM_CLEARED : EVENT_ALARM_RAISED);
+                }
+                assert_false(bms_next_event(&r.bms, &event));
+        }
+}
+
+/* An event for each relay that changed, and for none that did not. */
+static void test_relay_events(void **state) {
+        struct event event = {0};
+        struct rig r;
+
+        (void)state;
+        start(&r);
+        drop_events(&r);
+        feed(&r, 3);
+        assert_int_equal(count_events(&r, EVENT_RELAY_OPENED, &event), 0);
+        r.cells[2].voltage_raw = MV(2800);
+        feed(&r, 2);
+        assert_int_equal(count_events(&r, EVENT_RELAY_OPENED, &event), 1);
+        assert_int_equal(event.subject, RELAY_LOAD);
+        assert_int_equal(event.reason.rule, RULE_V_MIN);
+        assert_int_equal(event.reason.cell, 3);
+        feed(&r, 3);
+        assert_int_equal(count_events(&r, EVENT_RELAY_OPENED, &event), 0);
+        r.cells[2].voltage_raw = MV(3300);
+        feed(&r, 61);
+        assert_int_equal(count_events(&r, EVENT_RELAY_CLOSED, &event), 1);
+        assert_int_equal(event.subject, RELAY_LOAD);
+}
+
+static struct settings series(void) {
+        struct settings s = rig_settings();
+
+        s.values[SETTING_MODE] = some(MODE_CRITICAL);
+        s.values[SETTING_WIRING] = some(WIRING_SERIES);
+        return s;
+}
+
+static void start_empty(struct rig *r, const struct settings *s) {
+        rig_init_with(r, s);
+        feed(r, 5);
+        r->cells[0].voltage_raw = MV(2700);
+        feed(r, 12);
+        assert_relays(r, true, false);
+}
+
+/* P11: 1..30 minutes, to the microsecond. */
+static void test_recover_time(void **state) {
+        static const struct {
+                int64_t minutes;
+                int result;
+        } rows[] = {{0, -ERANGE}, {1, 0}, {2, 0}, {29, 0}, {30, 0}, {31, -ERANGE}};
+        struct settings s = series();
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                struct rig r;
+                usec_t end;
+
+                start_empty(&r, &s);
+                assert_int_equal(bms_recover(&r.bms, r.now, rows[i].minutes, error, sizeof(error)), rows[i].result);
+                if (rows[i].result != 0)
+                        continue;
+                end = r.now + (usec_t)rows[i].minutes * USEC_PER_MINUTE;
+                feed(&r, (int)(60 * rows[i].minutes) - 1);
+                assert_relays(&r, true, true);
+                tick_until(&r, end - 1);
+                bms_tick(&r.bms, end - 1);
+                assert_relays(&r, true, true);
+                assert_true(bms_deadline(&r.bms, end - 1) == end);
+                bms_tick(&r.bms, end);
+                assert_relays(&r, true, false);
+        }
+}
+
+/* P11: C/50 out, or 1 A while no capacity is set. C/50 = 3.125 A = 25 steps of 125 mA. */
+static void test_recover_ends_by_current(void **state) {
+        static const struct {
+                bool capacity;
+                int out;
+                bool ends;
+        } rows[] = {{true, 24, false}, {true, 25, false}, {true, 26, true},
+                    {false, 7, false}, {false, 8, false}, {false, 9, true}};
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                struct settings s = series();
+                struct rig r;
+
+                if (!rows[i].capacity)
+                        s.values[SETTING_CAPACITY] = none();
+                start_empty(&r, &s);
+                assert_int_equal(bms_recover(&r.bms, r.now, 5, error, sizeof(error)), 0);
+                feed(&r, 3);
+                assert_relays(&r, true, true);
+                r.out = rows[i].out;
+                feed(&r, 1);
+                assert_int_equal(load(&r), !rows[i].ends);
+                assert_int_equal(r.bms.recover_until != 0, !rows[i].ends);
+        }
+}
+
+static void send_without_current(struct rig *r) {
+        uint8_t bytes[COMPOSE_SIZE];
+
+        r->detail = r->detail % N + 1;
+        compose_frame(bytes, r->cells, N, r->detail, 0, 0);
+        bytes[3] = bytes[6] = bytes[9] = 'X';
+        compose_seal(bytes);
+        assert_int_equal(bms_bytes(&r->bms, r->now, bytes, sizeof(bytes)), 1);
+}
+
+/* P11: an unknown current may last 5 s, not longer. */
+static void test_recover_ends_by_unknown_current(void **state) {
+        struct settings s = series();
+        struct rig r;
+        usec_t first;
+
+        (void)state;
+        start_empty(&r, &s);
+        assert_int_equal(bms_recover(&r.bms, r.now, 5, error, sizeof(error)), 0);
+        feed(&r, 3);
+        first = r.now + USEC_PER_SEC;
+        for (int i = 0; i < 6; i++) { /* the sixth comes 5 s after the first */
+                tick_until(&r, r.now + USEC_PER_SEC);
+                send_without_current(&r);
+                assert_true(r.bms.recover_until != 0);
+        }
+        assert_true(r.now == first + 5 * USEC_PER_SEC);
+        bms_tick(&r.bms, r.now);
+        assert_true(r.bms.recover_until != 0);
+        bms_tick(&r.bms, r.now + 1);
+        assert_true(r.bms.recover_until == 0);
+
+        /* A reading in between, and the 5 s begin anew. */
+        start_empty(&r, &s);
+        assert_int_equal(bms_recover(&r.bms, r.now, 5, error, sizeof(error)), 0);
+        feed(&r, 3);
+        for (int i = 0; i < 15; i++) {
+                if (i % 4 == 3) {
+                        feed(&r, 1);
+                        continue;
+                }
+                tick_until(&r, r.now + USEC_PER_SEC);
+                send_without_current(&r);
+        }
+        assert_true(r.bms.recover_until != 0);
+}
+
+static void test_soc_set_limits(void **state) {
+        static const struct {
+                int64_t permyriad;
+                int result;
+        } rows[] = {{-1, -ERANGE}, {0, 0}, {1, 0}, {9999, 0}, {10000, 0}, {10001, -ERANGE}};
+        struct settings s;
+        struct rig r;
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                start(&r);
+                set_soc(&r, 5000);
+                error[0] = '\0';
+                assert_int_equal(bms_soc_set(&r.bms, r.now, rows[i].permyriad, error, sizeof(error)), rows[i].result);
+                assert_int_equal(error[0] != '\0', rows[i].result != 0);
+                assert_int_equal(soc_permyriad(&r.bms.soc).value, rows[i].result == 0 ? rows[i].permyriad : 5000);
+        }
+
+        settings_init(&s); /* no capacity */
+        rig_init_with(&r, &s);
+        feed(&r, 5);
+        assert_int_equal(bms_soc_set(&r.bms, r.now, 5000, error, sizeof(error)), -ENODATA);
+        assert_non_null(strstr(error, "capacity"));
+}
+
+/* S5: pair 131 names the sensor type, in the order of the switch table; half blind spots by the manual. */
+static void test_sensor_types(void **state) {
+        static const int32_t want[] = {250, 500, 1000, 2500, 4000, 5000, 10000, 20000, 1000 /* none such */};
+
+        (void)state;
+        for (uint8_t type = 0; type < sizeof(want) / sizeof(want[0]); type++) {
+                uint8_t bytes[COMPOSE_SIZE];
+                struct rig r;
+
+                start(&r);
+                assert_int_equal(r.bms.soc.config.blind_spot_ma, 1000); /* the config's */
+                tick_until(&r, r.now + USEC_PER_SEC);
+                compose_frame(bytes, r.cells, N, 1, 0, 0);
+                bytes[47] = 131 + 25;
+                bytes[48] = type;
+                compose_seal(bytes);
+                assert_int_equal(bms_bytes(&r.bms, r.now, bytes, sizeof(bytes)), 1);
+                assert_int_equal(r.bms.soc.config.blind_spot_ma, want[type]);
+        }
+}
+
+/* Each setting that counting depends on reaches it, alone too. */
+static void test_settings_reach_soc(void **state) {
+        struct settings s = rig_settings();
+        struct rig r;
+
+        (void)state;
+        start(&r);
+        s.values[SETTING_CAPACITY] = some(3000);
+        assert_int_equal(bms_apply_settings(&r.bms, r.now, &s, error, sizeof(error)), 0);
+        assert_int_equal(r.bms.soc.config.capacity_wh.value, 3000);
+        s.values[SETTING_CAPACITY] = none();
+        assert_int_equal(bms_apply_settings(&r.bms, r.now, &s, error, sizeof(error)), 0);
+        assert_false(r.bms.soc.config.capacity_wh.known);
+        s.values[SETTING_CELL_NOMINAL] = some(3250);
+        assert_int_equal(bms_apply_settings(&r.bms, r.now, &s, error, sizeof(error)), 0);
+        assert_int_equal(r.bms.soc.config.cell_nominal_mv, 3250);
+        s.values[SETTING_CHARGE_EFFICIENCY] = some(97);
+        assert_int_equal(bms_apply_settings(&r.bms, r.now, &s, error, sizeof(error)), 0);
+        assert_int_equal(r.bms.soc.config.efficiency_percent, 97);
+        s.values[SETTING_SENSORS] = some(SENSORS_2);
+        assert_int_equal(bms_apply_settings(&r.bms, r.now, &s, error, sizeof(error)), 0);
+        assert_int_equal(r.bms.soc.config.sensors, SENSORS_2);
+        /* And what B8 counts. */
+        s.values[SETTING_TRIP_FRAMES] = some(3);
+        assert_int_equal(bms_apply_settings(&r.bms, r.now, &s, error, sizeof(error)), 0);
+        assert_int_equal(r.bms.link.trip_frames, 3);
+}
+
+/* B15, S1: the number of cells reaches counting: learned, and accepted. */
+static void test_cells_reach_soc(void **state) {
+        struct settings s = rig_settings();
+        struct bms_config config = {.current_check = true, .mapped = {true, true}, .settings = s};
+        struct event event = {0};
+        uint8_t bytes[COMPOSE_SIZE];
+        struct rig r;
+
+        (void)state;
+        rig_init(&r);
+        bms_init(&r.bms, r.now, &config);
+        feed(&r, 60);
+        assert_int_equal(r.bms.soc.config.cells, N); /* the live count stands in */
+        assert_int_equal(count_events(&r, EVENT_CELLS_LEARNED, &event), 0);
+        feed(&r, 1);
+        assert_int_equal(count_events(&r, EVENT_CELLS_LEARNED, &event), 1);
+        assert_int_equal(event.subject, N);
+
+        assert_int_equal(bms_accept_cells(&r.bms, r.now, error, sizeof(error)), -ENODATA);
+        compose_frame(bytes, r.cells, N - 1, 1, 0, 0);
+        assert_int_equal(bms_bytes(&r.bms, r.now, bytes, sizeof(bytes)), 1);
+        assert_int_equal(bms_accept_cells(&r.bms, r.now, error, sizeof(error)), 0);
+        assert_int_equal(r.bms.soc.config.cells, N - 1);
+        assert_int_equal(count_events(&r, EVENT_CELLS_LEARNED, &event), 1);
+        assert_int_equal(event.subject, N - 1);
+
+        /* Of both, the config's number counts. */
+        config.cells = 5;
+        config.learned_cells = 7;
+        bms_init(&r.bms, r.now, &config);
+        assert_int_equal(r.bms.link.known_cells, 5);
+        config.cells = 0;
+        bms_init(&r.bms, r.now, &config);
+        assert_int_equal(r.bms.link.known_cells, 7);
+}
+
+/* B6: each bit by 2 of the last 3 frames, for as long as it runs. */
+static void test_two_of_three(void **state) {
+        struct settings s = rig_settings();
+        struct bms_config config = {.role = ROLE_MONITOR, .cells = N, .mapped = {true, true}, .settings = s};
+        unsigned sent = 0;
+        uint64_t random = 3;
+        struct rig r;
+
+        (void)state;
+        rig_init(&r);
+        bms_init(&r.bms, r.now, &config);
+        for (unsigned n = 1; n <= 200; n++) {
+                uint8_t bytes[COMPOSE_SIZE];
+                unsigned bits = (unsigned)compose_random(&random) & 3;
+
+                tick_until(&r, r.now + USEC_PER_SEC);
+                compose_frame(bytes, r.cells, N, (int)(n % N) + 1, 0, 0);
+                bytes[30] = (uint8_t)bits;
+                bytes[40] = 55;
+                compose_seal(bytes);
+                assert_int_equal(bms_bytes(&r.bms, r.now, bytes, sizeof(bytes)), 1);
+                sent = (sent << 2 | bits) & 0x3f;
+                for (unsigned bit = 0; bit < 2; bit++) {
+                        unsigned set = (sent >> bit & 1) + (sent >> (bit + 2) & 1) + (sent >> (bit + 4) & 1);
+
+                        assert_int_equal(bms_relay_closed(&r.bms, bit == 0 ? RELAY_CHARGE : RELAY_LOAD),
+                                         n >= 3 && set >= 2);
+                }
+        }
+}
+
+/* P7: of all readings the one with the least room to its own limit is what `why` speaks of. */
+static void test_hot_cell_with_least_room(void **state) {
+        static struct snapshot snapshot;
+        const struct hold *hold = NULL;
+        struct rig r;
+
+        (void)state;
+        start(&r);
+        /* Cell 4 bypasses and is hottest; cell 2, which does not, is at its limit of 55 degC. */
+        r.cells[3].voltage_raw = MV(3500);
+        r.cells[3].temperature_raw = DEGC(70);
+        r.cells[1].temperature_raw = DEGC(55);
+        silence(&r, 4 * USEC_PER_SEC);
+        feed(&r, 20);
+        assert_relays(&r, false, false);
+        bms_snapshot(&r.bms, r.now, &snapshot);
+        for (size_t i = 0; i < snapshot.relays[RELAY_LOAD].n_holds; i++)
+                if (snapshot.relays[RELAY_LOAD].holds[i].kind == HOLD_T_HYSTERESIS)
+                        hold = &snapshot.relays[RELAY_LOAD].holds[i];
+        assert_non_null(hold);
+        assert_int_equal(hold->cell, 2);
+        assert_int_equal(hold->value.value, 550);
+        assert_int_equal(hold->limit.value, 549);
+
+        /* The bypassing cell itself, 80 degC being its limit; equal room: the named hottest. */
+        r.cells[1].temperature_raw = DEGC(25);
+        r.cells[3].temperature_raw = DEGC(80);
+        feed(&r, 8);
+        bms_snapshot(&r.bms, r.now, &snapshot);
+        hold = NULL;
+        for (size_t i = 0; i < snapshot.relays[RELAY_LOAD].n_holds; i++)
+                if (snapshot.relays[RELAY_LOAD].holds[i].kind == HOLD_T_HYSTERESIS)
+                        hold = &snapshot.relays[RELAY_LOAD].holds[i];
+        assert_non_null(hold);
+        assert_int_equal(hold->cell, 4);
+        assert_int_equal(hold->limit.value, 799);
+}
+
+/* P6: three V-max openings in 24 h without a full sync are a warning; two are not. */
+static void test_three_v_max_openings(void **state) {
+        struct settings s = rig_settings();
+        struct rig r;
+
+        (void)state;
+        s.values[SETTING_MODE] = some(MODE_CRITICAL);
+        rig_init_with(&r, &s);
+        set_all(&r, 3450); /* within 100 mV of V-bypass: the other condition has no part */
+        feed(&r, 5);
+        for (int i = 1; i <= 3; i++) {
+                r.cells[2].voltage_raw = MV(3650);
+                feed(&r, 2);
+                assert_false(charge(&r));
+                assert_int_equal(r.bms.alarms[ALARM_IMBALANCE_WARNING].active, i == 3);
+                r.cells[2].voltage_raw = MV(3450);
+                feed(&r, 65);
+                assert_true(charge(&r));
+        }
+}
+
+/* It wants to be called at least once a second. */
+static void test_deadline(void **state) {
+        struct rig r;
+
+        (void)state;
+        start(&r);
+        assert_true(bms_deadline(&r.bms, r.now) == r.now + USEC_PER_SEC);
+        assert_true(bms_deadline(&r.bms, r.now + 3 * USEC_PER_SEC) == r.now + 3500 * USEC_PER_MSEC);
+        r.cells[0].voltage_raw = MV(2800);
+        feed(&r, 1);
+        assert_true(bms_deadline(&r.bms, r.now + 2 * USEC_PER_SEC) == r.now + 2500 * USEC_PER_MSEC);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_events),
+                cmocka_unit_test(test_relay_events),
+                cmocka_unit_test(test_recover_time),
+                cmocka_unit_test(test_recover_ends_by_current),
+                cmocka_unit_test(test_recover_ends_by_unknown_current),
+                cmocka_unit_test(test_soc_set_limits),
+                cmocka_unit_test(test_sensor_types),
+                cmocka_unit_test(test_settings_reach_soc),
+                cmocka_unit_test(test_cells_reach_soc),
+                cmocka_unit_test(test_two_of_three),
+                cmocka_unit_test(test_hot_cell_with_least_room),
+                cmocka_unit_test(test_three_v_max_openings),
+                cmocka_unit_test(test_deadline),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
