@@ -29,7 +29,7 @@ int clock_gettime(clockid_t clock, struct timespec *ts) {
         long r = syscall(SYS_clock_gettime, clock, ts);
 
         if (r == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
-                ts->tv_sec += offset();
+                ts->tv_sec += (time_t)offset();
         return (int)r;
 }
 

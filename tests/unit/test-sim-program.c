@@ -30,7 +30,7 @@
 #define ARGUMENTS_MAX 24
 
 static const char *program;
-static const char *emulator; /* what runs it, in a cross build; NULL = it runs by itself */
+static const char *emulator; /* what meson runs a cross build's programs with; NULL = it runs by itself */
 static char directory[] = "/tmp/test-sim-XXXXXX";
 
 static void path_in(const char *name, char *ret_path, size_t size) {
@@ -588,7 +588,7 @@ int main(int argc, char **argv) {
                 return 99;
         }
         program = argv[1];
-        emulator = argc == 3 ? argv[2] : NULL;
+        emulator = getenv("MESON_EXE_WRAPPER");
         (void)signal(SIGPIPE, SIG_IGN);
         r = cmocka_run_group_tests(tests, NULL, NULL);
         (void)rmdir(directory);
