@@ -302,7 +302,12 @@ static bool held(usec_t *since, usec_t now, bool holds) {
 static void judge_full_cells(struct soc *s, usec_t now, struct maybe current, bool all_at_bypass) {
         const int64_t ma = current.known ? current.value : 0;
 
-        if (held(&s->full_while_discharging_since, now, all_at_bypass && above_c_rate(s, -ma, 20)))
+        /* An overcharged pack that is really discharged takes minutes to come down, but it does come down; readings
+         * have steps, so a step a cell is no fall. */
+        if (s->full_while_discharging_since == 0)
+                s->full_while_discharging_mv = s->step_voltage_mv.value - FRAME_VOLTAGE_STEP_MV * s->config.cells;
+        if (held(&s->full_while_discharging_since, now, all_at_bypass && above_c_rate(s, -ma, 20)) &&
+            s->step_voltage_mv.value >= s->full_while_discharging_mv)
                 s->reversed = true;
         if (held(&s->full_while_charging_since, now, all_at_bypass && above_c_rate(s, ma, 20)))
                 s->reversed = false;

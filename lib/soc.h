@@ -64,6 +64,7 @@ struct soc {
         uint32_t steps_reversed;      /* the newest ones as bits, newest lowest: 1 = dV * dI < 0 */
         bool reversed;
         usec_t full_while_discharging_since, full_while_charging_since; /* 0 = not */
+        int32_t full_while_discharging_mv; /* the pack's voltage since then may not fall below */
 
         int64_t charged_mams; /* charge put in since the start, never down: P5 counts 1 % of capacity with it */
 

@@ -361,6 +361,27 @@ static void test_reversed_when_full(void **state) {
         }
 }
 
+/* An overcharged pack that is really discharged: full for more than a minute, but its voltage falls. A step of 5 mV in
+ * each of the 16 cells is no fall. */
+static void test_falling_is_not_reversed(void **state) {
+        static const struct {
+                uint32_t end_mv;
+                enum soc_sensor_state expected;
+        } cases[] = {{58000 - 85, SOC_SENSOR_OK}, {58000 - 80, SOC_SENSOR_REVERSED}, {58000, SOC_SENSOR_REVERSED},
+                     {58400, SOC_SENSOR_REVERSED}};
+
+        (void) state;
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                struct run r;
+
+                start(&r, SENSORS_1);
+                for (int k = 0; k < 60; k++)
+                        feed_all(&r, SECOND, -10000, X, k < 30 ? 58000 : cases[i].end_mv, true);
+                feed_all(&r, SECOND, -10000, X, cases[i].end_mv, true);
+                assert_sensor(&r, cases[i].expected);
+        }
+}
+
 /* Interrupted for one frame, or by a gap: the minute begins anew. Charging at that place takes the verdict back. */
 static void test_reversed_when_full_and_back(void **state) {
         struct run r;
@@ -402,6 +423,7 @@ int main(void) {
                 cmocka_unit_test(test_reversed_later),
                 cmocka_unit_test(test_reversed_in_a_simulated_pack),
                 cmocka_unit_test(test_reversed_when_full),
+                cmocka_unit_test(test_falling_is_not_reversed),
                 cmocka_unit_test(test_reversed_when_full_and_back),
         };
 
