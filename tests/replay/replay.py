@@ -46,7 +46,7 @@ def tell(programs, title, function, rate, options, connection):
     finally:
         if s:
             status = s.close()
-            if problem is None and status != 0:
+            if problem is None and skip is None and status != 0:
                 problem = f"smartbmsd ended with {status}"
     log = [f"{t:.3f} {line}" for t, line in s.daemon.lines] if s and problem else []
     measured = [f"{what} {seconds:.4f} s (of {bound:.2f})" for what, seconds, bound in s.figures] + s.notes if s else []
