@@ -410,6 +410,85 @@ static void test_deadline(void **state) {
         assert_true(bms_deadline(&r.bms, r.now + 2 * USEC_PER_SEC) == r.now + 2500 * USEC_PER_MSEC);
 }
 
+/* B5: frames that fail only the I-sum check, for 10 s. 8 steps of I1 and an I-sum of 10. */
+static void test_current_sum(void **state) {
+        struct event event = {0};
+        struct rig r;
+
+        (void)state;
+        start(&r);
+        drop_events(&r);
+        for (int i = 0; i < 12; i++) {
+                uint8_t bytes[COMPOSE_SIZE];
+
+                tick_until(&r, r.now + USEC_PER_SEC);
+                compose_frame(bytes, r.cells, N, i % N + 1, 8, 0);
+                bytes[11] = 10;
+                compose_seal(bytes);
+                assert_int_equal(bms_bytes(&r.bms, r.now, bytes, sizeof(bytes)), 0);
+                bms_tick(&r.bms, r.now);
+                assert_int_equal(alarm_active(&r, ALARM_CURRENT_CHECK), i >= 10);
+        }
+        assert_relays(&r, false, false); /* refused is not heard */
+        assert_true(count_events(&r, EVENT_ALARM_RAISED, &event) > 0);
+        feed(&r, 1);
+        assert_false(alarm_active(&r, ALARM_CURRENT_CHECK));
+}
+
+/* Design 12: both open at once; what was half received is forgotten, and the link comes back by itself. */
+static void test_port(void **state) {
+        struct event event = {0};
+        uint8_t bytes[COMPOSE_SIZE];
+        struct rig r;
+
+        (void)state;
+        start(&r);
+        drop_events(&r);
+        compose_frame(bytes, r.cells, N, 1, 0, 0);
+        assert_int_equal(bms_bytes(&r.bms, r.now, bytes, 30), 0);
+        bms_port_lost(&r.bms, r.now);
+        assert_relays(&r, false, false);
+        assert_int_equal(r.bms.link.cause, LINK_CAUSE_PORT);
+        assert_int_equal(count_events(&r, EVENT_LINK, &event), 1);
+        assert_int_equal(event.subject, LINK_STALE);
+        r.now += 20 * USEC_PER_SEC;
+        bms_port_opened(&r.bms, r.now);
+        assert_int_equal(r.bms.link.cause, LINK_CAUSE_SILENCE);
+        assert_int_equal(bms_bytes(&r.bms, r.now, bytes + 30, sizeof(bytes) - 30), 0);
+        feed(&r, 4);
+        assert_relays(&r, true, true);
+}
+
+static void test_relay_fault(void **state) {
+        struct rig r;
+
+        (void)state;
+        start(&r);
+        bms_relay_fault(&r.bms, r.now, "gpiochip0 is gone");
+        assert_true(alarm_active(&r, ALARM_RELAY_OUTPUT));
+        assert_non_null(strstr(r.bms.alarms[ALARM_RELAY_OUTPUT].text, "gpiochip0"));
+        bms_relay_fault(&r.bms, r.now, "");
+        assert_false(alarm_active(&r, ALARM_RELAY_OUTPUT));
+}
+
+/* Role monitor decides nothing, and says so; a gateway that hears nothing recovers nothing. */
+static void test_refusals(void **state) {
+        struct settings s = series();
+        struct bms_config config = {.role = ROLE_MONITOR, .cells = N, .mapped = {true, true}, .settings = s};
+        struct rig r;
+
+        (void)state;
+        rig_init_with(&r, &s);
+        assert_int_equal(bms_recover(&r.bms, r.now, 5, error, sizeof(error)), -ENOLINK);
+        bms_init(&r.bms, r.now, &config);
+        assert_int_equal(bms_recover(&r.bms, r.now, 5, error, sizeof(error)), -EPERM);
+        assert_int_equal(bms_release(&r.bms, r.now, RELAY_LOAD, error, sizeof(error)), -EPERM);
+        assert_int_equal(bms_soc_set(&r.bms, r.now, 5000, error, sizeof(error)), -EPERM);
+        assert_int_equal(bms_accept_cells(&r.bms, r.now, error, sizeof(error)), -EPERM);
+        assert_int_equal(bms_apply_settings(&r.bms, r.now, &s, error, sizeof(error)), -EPERM);
+        assert_non_null(strstr(error, "monitor"));
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_events),
@@ -425,6 +504,10 @@ int main(void) {
                 cmocka_unit_test(test_hot_cell_with_least_room),
                 cmocka_unit_test(test_three_v_max_openings),
                 cmocka_unit_test(test_deadline),
+                cmocka_unit_test(test_current_sum),
+                cmocka_unit_test(test_port),
+                cmocka_unit_test(test_relay_fault),
+                cmocka_unit_test(test_refusals),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

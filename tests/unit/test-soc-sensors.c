@@ -407,6 +407,62 @@ static void test_reversed_when_full_and_back(void **state) {
         assert_sensor(&r, SOC_SENSOR_OK);
 }
 
+/* By more than C/20, as the verdict itself. */
+static void test_charging_that_takes_it_back(void **state) {
+        static const struct {
+                int32_t ma;
+                enum soc_sensor_state expected;
+        } cases[] = {{4875, SOC_SENSOR_REVERSED}, {5000, SOC_SENSOR_REVERSED}, {5125, SOC_SENSOR_OK}};
+
+        (void) state;
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                struct run r;
+
+                start(&r, SENSORS_1);
+                for (int k = 0; k <= 60; k++)
+                        feed_all(&r, SECOND, -10000, X, 56000, true);
+                assert_sensor(&r, SOC_SENSOR_REVERSED);
+                for (int k = 0; k <= 60; k++)
+                        feed_all(&r, SECOND, cases[i].ma, X, 56000, true);
+                assert_sensor(&r, cases[i].expected);
+        }
+}
+
+/* S7: C/5 per hour without a reading: 90 points after 4.5 hours, all after 5. */
+static void test_hours_without_a_reading(void **state) {
+        static const struct {
+                usec_t minutes;
+                int32_t growth;
+        } cases[] = {{60, 2000}, {240, 8000}, {270, 9000}, {300, 10000}, {330, 10000}, {420, 10000}};
+
+        (void) state;
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                struct run r;
+
+                start(&r, SENSORS_1);
+                feed(&r, 0, X);
+                soc_tick(&r.soc, r.now + cases[i].minutes * USEC_PER_MINUTE);
+                assert_int_equal(soc_growth_permyriad(&r.soc).value, cases[i].growth);
+        }
+}
+
+/* S4: at rest is below C/50 = 2 A, either way. */
+static void test_rest(void **state) {
+        static const struct {
+                int32_t ma;
+                bool rests;
+        } cases[] = {{0, true}, {1990, true}, {1999, true}, {2000, false}, {2001, false}, {-1999, true}, {-2000, false}};
+
+        (void) state;
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                struct run r;
+
+                start(&r, SENSORS_1);
+                feed(&r, cases[i].ma, X);
+                assert_int_equal(r.soc.rest_since != 0, cases[i].rests);
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_lost_after_5_s),
@@ -425,6 +481,9 @@ int main(void) {
                 cmocka_unit_test(test_reversed_when_full),
                 cmocka_unit_test(test_falling_is_not_reversed),
                 cmocka_unit_test(test_reversed_when_full_and_back),
+                cmocka_unit_test(test_charging_that_takes_it_back),
+                cmocka_unit_test(test_hours_without_a_reading),
+                cmocka_unit_test(test_rest),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
