@@ -3,6 +3,7 @@
 /* What bms.c decides beside the latches: events, commands at their limits, how `recover` ends, role monitor's 2 of 3,
  * what a change of settings or of the boards' words reaches, and when it wants to be called. */
 
+#include "bms-internal.h"
 #include "bms-rig.h"
 
 #include <errno.h>
@@ -123,22 +124,22 @@ static void test_recover_time(void **state) {
         }
 }
 
-/* P11: C/50 out, or 1 A while no capacity is set. C/50 = 3.125 A = 25 steps of 125 mA. */
+/* P11: C/50 out, or 1 A while no capacity is set. In steps of 125 mA C/50 is 25 for 2,000 Wh and 250 for 20,000 Wh. */
 static void test_recover_ends_by_current(void **state) {
         static const struct {
-                bool capacity;
+                int capacity;
                 int out;
                 bool ends;
-        } rows[] = {{true, 24, false}, {true, 25, false}, {true, 26, true},
-                    {false, 7, false}, {false, 8, false}, {false, 9, true}};
+        } rows[] = {{2000, 24, false},   {2000, 25, false},   {2000, 26, true},
+                    {20000, 249, false}, {20000, 250, false}, {20000, 251, true},
+                    {0, 7, false},       {0, 8, false},       {0, 9, true}};
 
         (void)state;
         for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
                 struct settings s = series();
                 struct rig r;
 
-                if (!rows[i].capacity)
-                        s.values[SETTING_CAPACITY] = none();
+                s.values[SETTING_CAPACITY] = rows[i].capacity > 0 ? some(rows[i].capacity) : none();
                 start_empty(&r, &s);
                 assert_int_equal(bms_recover(&r.bms, r.now, 5, error, sizeof(error)), 0);
                 feed(&r, 3);
@@ -338,42 +339,80 @@ static void test_two_of_three(void **state) {
         }
 }
 
-/* P7: of all readings the one with the least room to its own limit is what `why` speaks of. */
-static void test_hot_cell_with_least_room(void **state) {
+static const struct hold *hold_of(struct rig *r, enum relay_id id, enum hold_kind kind) {
         static struct snapshot snapshot;
-        const struct hold *hold = NULL;
+
+        bms_snapshot(&r->bms, r->now, &snapshot);
+        for (size_t i = 0; i < snapshot.relays[id].n_holds; i++)
+                if (snapshot.relays[id].holds[i].kind == kind)
+                        return &snapshot.relays[id].holds[i];
+        return NULL;
+}
+
+/* P7: of all readings the one with the least room to its own limit is what `why` speaks of: here a cell at 55 degC that
+ * does not bypass, not the hotter one that does; of equals the named hottest. */
+static void test_hot_cell_with_least_room(void **state) {
+        static const struct {
+                int bypassing, other, bypassing_degc, other_degc, named, limit;
+        } rows[] = {
+                {4, 2, 70, 55, 2, 549}, {4, 1, 70, 55, 1, 549},  {1, 4, 70, 55, 4, 549},
+                {4, 2, 80, 25, 4, 799}, {4, 2, 80, 55, 4, 799},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                const struct hold *hold;
+                struct rig r;
+
+                start(&r);
+                r.cells[rows[i].bypassing - 1].voltage_raw = MV(3500);
+                feed(&r, 4);
+                r.cells[rows[i].bypassing - 1].temperature_raw = DEGC(rows[i].bypassing_degc);
+                r.cells[rows[i].other - 1].temperature_raw = DEGC(rows[i].other_degc);
+                silence(&r, 4 * USEC_PER_SEC);
+                feed(&r, 20);
+                assert_relays(&r, false, false);
+                hold = hold_of(&r, RELAY_LOAD, HOLD_T_HYSTERESIS);
+                assert_non_null(hold);
+                assert_int_equal(hold->cell, rows[i].named);
+                assert_int_equal(hold->limit.value, rows[i].limit);
+        }
+}
+
+/* P3, P5: 2,000 Wh of four cells of 3.2 V are 156.25 Ah = 5.625 * 10^11 mA*ms. */
+static void test_shares_of_capacity(void **state) {
+        struct relay_inputs in;
         struct rig r;
 
         (void)state;
         start(&r);
-        /* Cell 4 bypasses and is hottest; cell 2, which does not, is at its limit of 55 degC. */
-        r.cells[3].voltage_raw = MV(3500);
-        r.cells[3].temperature_raw = DEGC(70);
-        r.cells[1].temperature_raw = DEGC(55);
-        silence(&r, 4 * USEC_PER_SEC);
-        feed(&r, 20);
-        assert_relays(&r, false, false);
-        bms_snapshot(&r.bms, r.now, &snapshot);
-        for (size_t i = 0; i < snapshot.relays[RELAY_LOAD].n_holds; i++)
-                if (snapshot.relays[RELAY_LOAD].holds[i].kind == HOLD_T_HYSTERESIS)
-                        hold = &snapshot.relays[RELAY_LOAD].holds[i];
-        assert_non_null(hold);
-        assert_int_equal(hold->cell, 2);
-        assert_int_equal(hold->value.value, 550);
-        assert_int_equal(hold->limit.value, 549);
+        bms_relay_inputs(&r.bms, r.now, &in);
+        assert_true(in.one_percent_mams.known && in.one_percent_mams.value == INT64_C(5625000000));
+        assert_int_equal(in.c20_ma.value, 7812);
+}
 
-        /* The bypassing cell itself, 80 degC being its limit; equal room: the named hottest. */
-        r.cells[1].temperature_raw = DEGC(25);
-        r.cells[3].temperature_raw = DEGC(80);
-        feed(&r, 8);
-        bms_snapshot(&r.bms, r.now, &snapshot);
-        hold = NULL;
-        for (size_t i = 0; i < snapshot.relays[RELAY_LOAD].n_holds; i++)
-                if (snapshot.relays[RELAY_LOAD].holds[i].kind == HOLD_T_HYSTERESIS)
-                        hold = &snapshot.relays[RELAY_LOAD].holds[i];
-        assert_non_null(hold);
-        assert_int_equal(hold->cell, 4);
-        assert_int_equal(hold->limit.value, 799);
+/* P5: without a capacity 1 % of it is not known, and no charge ends the wait after the third V-min trip. */
+static void test_v_min_trips_without_capacity(void **state) {
+        struct settings s;
+        struct rig r;
+
+        (void)state;
+        settings_init(&s);
+        rig_init_with(&r, &s);
+        feed(&r, 5);
+        for (int i = 1; i <= 3; i++) {
+                r.cells[0].voltage_raw = MV(2800);
+                feed(&r, 2);
+                assert_false(load(&r));
+                r.cells[0].voltage_raw = MV(3300);
+                r.in = 80;
+                feed(&r, 70);
+                assert_int_equal(load(&r), i < 3);
+        }
+        assert_non_null(hold_of(&r, RELAY_LOAD, HOLD_VMIN_TRIPS));
+        assert_int_equal(bms_release(&r.bms, r.now, RELAY_LOAD, error, sizeof(error)), 0);
+        feed(&r, 2);
+        assert_true(load(&r));
 }
 
 /* P6: three V-max openings in 24 h without a full sync are a warning; two are not. */
@@ -502,6 +541,8 @@ int main(void) {
                 cmocka_unit_test(test_cells_reach_soc),
                 cmocka_unit_test(test_two_of_three),
                 cmocka_unit_test(test_hot_cell_with_least_room),
+                cmocka_unit_test(test_shares_of_capacity),
+                cmocka_unit_test(test_v_min_trips_without_capacity),
                 cmocka_unit_test(test_three_v_max_openings),
                 cmocka_unit_test(test_deadline),
                 cmocka_unit_test(test_current_sum),
