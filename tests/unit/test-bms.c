@@ -335,6 +335,7 @@ static void test_two_of_three(void **state) {
 
                         assert_int_equal(bms_relay_closed(&r.bms, bit == 0 ? RELAY_CHARGE : RELAY_LOAD),
                                          n >= 3 && set >= 2);
+                        assert_int_equal(bms_monitor_bit(&r.bms, (uint8_t)(1 << bit)), n >= 3 && set >= 2);
                 }
         }
 }
@@ -433,6 +434,62 @@ static void test_three_v_max_openings(void **state) {
                 r.cells[2].voltage_raw = MV(3450);
                 feed(&r, 65);
                 assert_true(charge(&r));
+        }
+}
+
+/* P6 counts openings by V-max; others, and closings, are none. */
+static void test_other_openings_are_no_imbalance(void **state) {
+        struct settings s = rig_settings();
+        struct rig r;
+
+        (void)state;
+        s.values[SETTING_MODE] = some(MODE_CRITICAL);
+        rig_init_with(&r, &s);
+        set_all(&r, 3450);
+        feed(&r, 5);
+        for (int i = 0; i < 4; i++) {
+                if (i < 2)
+                        r.cells[2].voltage_raw = MV(3650);
+                else
+                        r.cells[0].temperature_raw = DEGC(60); /* not the one taken for bypassing */
+                feed(&r, 2);
+                assert_false(charge(&r));
+                r.cells[2].voltage_raw = MV(3450);
+                r.cells[0].temperature_raw = DEGC(25);
+                feed(&r, 65);
+                assert_true(charge(&r));
+                assert_false(alarm_active(&r, ALARM_IMBALANCE_WARNING));
+        }
+}
+
+/* B6: why a relay of role monitor opened. */
+static void test_reasons_of_monitor(void **state) {
+        struct settings s = rig_settings();
+        struct bms_config config = {.role = ROLE_MONITOR, .cells = N, .mapped = {true, true}, .settings = s};
+
+        (void)state;
+        for (int by = 0; by < 3; by++) {
+                static const enum rule want[] = {RULE_BOARD, RULE_ERROR, RULE_LINK};
+                struct rig r;
+
+                rig_init(&r);
+                bms_init(&r.bms, r.now, &config);
+                for (int i = 0; i < 8; i++) {
+                        uint8_t bytes[COMPOSE_SIZE];
+
+                        tick_until(&r, r.now + USEC_PER_SEC);
+                        compose_frame(bytes, r.cells, N, i % N + 1, 0, 0);
+                        bytes[30] = i < 5 ? 3 : by == 0 ? 0 : 3 | FRAME_STATUS_COMMUNICATION_ERROR;
+                        bytes[40] = 55;
+                        compose_seal(bytes);
+                        if (i < 5 || by < 2)
+                                assert_int_equal(bms_bytes(&r.bms, r.now, bytes, sizeof(bytes)), 1);
+                        if (i == 4)
+                                assert_relays(&r, true, true);
+                }
+                silence(&r, by < 2 ? 0 : 3 * USEC_PER_SEC);
+                assert_relays(&r, false, false);
+                assert_int_equal(r.bms.relays.relay[RELAY_LOAD].reason.rule, want[by]);
         }
 }
 
@@ -544,6 +601,8 @@ int main(void) {
                 cmocka_unit_test(test_shares_of_capacity),
                 cmocka_unit_test(test_v_min_trips_without_capacity),
                 cmocka_unit_test(test_three_v_max_openings),
+                cmocka_unit_test(test_other_openings_are_no_imbalance),
+                cmocka_unit_test(test_reasons_of_monitor),
                 cmocka_unit_test(test_deadline),
                 cmocka_unit_test(test_current_sum),
                 cmocka_unit_test(test_port),
