@@ -231,10 +231,10 @@ static void learn_second_sensor(struct soc *s, const struct frame *frame) {
                 s->second_sensor_run = SOC_SECOND_SENSOR_FRAMES;
 }
 
-/* The battery's current by this frame. Without a second sensor that should be there I-sum is I1 alone: wrong, so not
- * known, from the first such frame on. */
+/* The battery's current by this frame. Without a sensor that should be there (J1 always is) I-sum is what the other one
+ * reads: wrong, so not known, from the first such frame on. */
 static struct maybe usable_current(const struct soc *s, const struct frame *frame) {
-        if (!frame->sum.known || (second_sensor_expected(s) && !frame->out.known))
+        if (!frame->sum.known || !frame->in.known || (second_sensor_expected(s) && !frame->out.known))
                 return none();
         return some(frame->sum.ma);
 }

@@ -86,6 +86,33 @@ static void test_lost_after_5_s(void **state) {
                 }
 }
 
+/* The first sensor lost while the second goes on: I-sum is then -I2, which is known but is not the battery's current. */
+static void test_first_sensor_lost(void **state) {
+        const struct frame without_first = {
+                .out = current(2000),
+                .sum = current(-2000),
+                .pack_mv = 52800,
+                .lowest_mv = 3300,
+                .highest_mv = 3300,
+                .count = 16,
+        };
+        struct run r;
+        int64_t before;
+
+        (void) state;
+        start(&r, SENSORS_2);
+        feed(&r, 1000, 2000);
+        before = r.soc.charge_mams;
+        for (int i = 0; i < 6; i++) {
+                r.now += SECOND;
+                soc_frame(&r.soc, r.now, SECOND, &without_first, false);
+                assert_false(r.soc.current_ma.known);
+        }
+        assert_sensor(&r, SOC_SENSOR_LOST);
+        assert_false(r.soc.calibrated);
+        assert_true(r.soc.charge_mams == before);
+}
+
 /* A reading in between starts the 5 s anew; a gap in the stream is the link's matter, not the sensor's. */
 static void test_not_lost(void **state) {
         struct run r;
@@ -466,6 +493,7 @@ static void test_rest(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_lost_after_5_s),
+                cmocka_unit_test(test_first_sensor_lost),
                 cmocka_unit_test(test_not_lost),
                 cmocka_unit_test(test_lost_and_back),
                 cmocka_unit_test(test_lost_over_a_gap),
