@@ -50,8 +50,9 @@ def tell(programs, title, function, rate, options, connection):
                 problem = f"smartbmsd ended with {status}"
     log = [f"{t:.3f} {line}" for t, line in s.daemon.lines] if s and problem else []
     measured = [f"{what} {seconds:.4f} s (of {bound:.2f})" for what, seconds, bound in s.figures] + s.notes if s else []
-    connection.send((problem, " # SKIP " + skip if skip else ": " + "; ".join(measured) if measured else "", (s.started, story.now()) if s else None,
-                     s.chain.late if s else [], log))
+    text = " # SKIP " + skip if skip else ": " + "; ".join(measured) if measured else ""
+    span, late = ((s.started, story.now()), s.chain.late) if s else (None, [])
+    connection.send((problem, text, span, late, log))
 
 
 class Canary(multiprocessing.Process):
