@@ -86,7 +86,8 @@ static void test_lost_after_5_s(void **state) {
                 }
 }
 
-/* The first sensor lost while the second goes on: I-sum is then -I2, which is known but is not the battery's current. */
+/* The first sensor lost while the second goes on: I-sum is then -I2, which is known but is not the battery's
+ * current. */
 static void test_first_sensor_lost(void **state) {
         const struct frame without_first = {
                 .out = current(2000),
@@ -478,7 +479,8 @@ static void test_rest(void **state) {
         static const struct {
                 int32_t ma;
                 bool rests;
-        } cases[] = {{0, true}, {1990, true}, {1999, true}, {2000, false}, {2001, false}, {-1999, true}, {-2000, false}};
+        } cases[] = {{0, true},     {1990, true},  {1999, true},  {2000, false},
+                     {2001, false}, {-1999, true}, {-2000, false}};
 
         (void) state;
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
