@@ -474,6 +474,39 @@ static void test_hours_without_a_reading(void **state) {
         }
 }
 
+/* More than all cannot be unsure, however often nothing was heard. */
+static void test_growth_ends_at_the_capacity(void **state) {
+        struct run r;
+
+        (void) state;
+        start(&r, SENSORS_1);
+        feed(&r, 0, X);
+        for (int i = 0; i < 3; i++) {
+                feed_all(&r, 4 * USEC_PER_HOUR, 0, X, 52800, false);
+                assert_int_equal(soc_growth_permyriad(&r.soc).value, i == 0 ? 8000 : 10000);
+        }
+        assert_true(r.soc.growth_mams == r.soc.capacity_mams);
+}
+
+/* Up to 3 periods a gap is counted with the mean current, so until then a tick takes nothing for unknown. */
+static void test_tick_waits_for_3_periods(void **state) {
+        static const struct {
+                usec_t after, uncounted;
+        } cases[] = {
+                {2500 * USEC_PER_MSEC, 0}, {3 * SECOND - 1, 0}, {3 * SECOND, 0}, {3 * SECOND + 1, 3 * SECOND + 1},
+        };
+
+        (void) state;
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                struct run r;
+
+                start(&r, SENSORS_1);
+                feed(&r, 1000, X);
+                soc_tick(&r.soc, r.now + cases[i].after);
+                assert_true(r.soc.uncounted_usec == cases[i].uncounted);
+        }
+}
+
 /* S4: at rest is below C/50 = 2 A, either way. */
 static void test_rest(void **state) {
         static const struct {
@@ -513,6 +546,8 @@ int main(void) {
                 cmocka_unit_test(test_reversed_when_full_and_back),
                 cmocka_unit_test(test_charging_that_takes_it_back),
                 cmocka_unit_test(test_hours_without_a_reading),
+                cmocka_unit_test(test_growth_ends_at_the_capacity),
+                cmocka_unit_test(test_tick_waits_for_3_periods),
                 cmocka_unit_test(test_rest),
         };
 
