@@ -198,6 +198,22 @@ static void test_recover_ends_by_unknown_current(void **state) {
         assert_true(r.bms.recover_until != 0);
 }
 
+/* P10: a switch turned to a V-bypass above V-max must not keep other settings from being changed. */
+static void test_settings_under_a_conflict(void **state) {
+        struct settings s = rig_settings();
+        struct rig r;
+
+        (void)state;
+        s.values[SETTING_VMAX] = some(3450); /* the switches say 3.5 V */
+        rig_init_with(&r, &s);
+        feed(&r, 5);
+        s.values[SETTING_TMAX] = some(500);
+        assert_int_equal(bms_apply_settings(&r.bms, r.now, &s, error, sizeof(error)), 0);
+        assert_int_equal(r.bms.limits.t_max_decic, 500);
+        s.values[SETTING_TMAX] = some(-50); /* still checked */
+        assert_int_equal(bms_apply_settings(&r.bms, r.now, &s, error, sizeof(error)), -EINVAL);
+}
+
 static void test_soc_set_limits(void **state) {
         static const struct {
                 int64_t permyriad;
@@ -592,6 +608,7 @@ int main(void) {
                 cmocka_unit_test(test_recover_time),
                 cmocka_unit_test(test_recover_ends_by_current),
                 cmocka_unit_test(test_recover_ends_by_unknown_current),
+                cmocka_unit_test(test_settings_under_a_conflict),
                 cmocka_unit_test(test_soc_set_limits),
                 cmocka_unit_test(test_sensor_types),
                 cmocka_unit_test(test_settings_reach_soc),

@@ -179,6 +179,50 @@ static void test_holds_are_listed_once(void **state) {
         }
 }
 
+/* V-bypass not believed yet (B9): no charging in normal mode. Settings not confirmed (design 8): nothing closes. */
+static void test_what_is_not_known(void **state) {
+        struct bench b;
+
+        (void)state;
+        bench_init(&b);
+        b.charge->closed = b.load->closed = false;
+        b.limits.v_bypass_mv = none();
+        assert_non_null(find(&b, RELAY_CHARGE, T0, HOLD_V_BYPASS_UNKNOWN));
+        assert_null(find(&b, RELAY_LOAD, T0, HOLD_V_BYPASS_UNKNOWN));
+        b.limits.critical = true;
+        assert_null(find(&b, RELAY_CHARGE, T0, HOLD_V_BYPASS_UNKNOWN));
+
+        b.in.settings_unconfirmed = true;
+        for (int i = 0; i < 5; i++)
+                step(&b, T0 + i * USEC_PER_SEC);
+        assert_false(b.charge->closed || b.load->closed);
+        assert_non_null(find(&b, RELAY_CHARGE, T0, HOLD_SETTINGS));
+        assert_non_null(find(&b, RELAY_LOAD, T0, HOLD_SETTINGS));
+        b.in.recover = true; /* nor by `recover` */
+        assert_non_null(find(&b, RELAY_LOAD, T0, HOLD_SETTINGS));
+}
+
+/* P11: one cell at V-max, not confirmed yet, holds both relays while recovering; contacts are in series. */
+static void test_v_max_holds_recover(void **state) {
+        struct bench b;
+
+        (void)state;
+        bench_init(&b);
+        b.charge->closed = b.load->closed = false;
+        b.in.recover = true;
+        b.protection.trips[RULE_V_MAX] = (struct trip){.frames = 1, .reason = {.rule = RULE_V_MAX, .cell = 5}};
+        for (enum relay_id id = 0; id < _RELAY_MAX; id++) {
+                const struct hold *hold = find(&b, id, T0, HOLD_RULE);
+
+                assert_non_null(hold);
+                assert_int_equal(hold->rule, RULE_V_MAX);
+                assert_int_equal(hold->cell, 5);
+        }
+        untrip(&b, RULE_V_MAX);
+        b.protection.trips[RULE_V_MIN] = (struct trip){.frames = 2, .tripped = true, .reason = {.rule = RULE_V_MIN}};
+        assert_null(find(&b, RELAY_LOAD, T0, HOLD_RULE)); /* that is what it is for */
+}
+
 /* P2: nothing that only guards a full pack holds the charge relay of an empty one. */
 static void test_empty_pack(void **state) {
         struct bench b;
@@ -455,6 +499,8 @@ int main(void) {
                 cmocka_unit_test(test_recovery),
                 cmocka_unit_test(test_holds_name_their_limits),
                 cmocka_unit_test(test_holds_are_listed_once),
+                cmocka_unit_test(test_what_is_not_known),
+                cmocka_unit_test(test_v_max_holds_recover),
                 cmocka_unit_test(test_empty_pack),
                 cmocka_unit_test(test_drained),
                 cmocka_unit_test(test_growth),
