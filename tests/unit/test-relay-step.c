@@ -456,6 +456,59 @@ static void test_second_full_hour(void **state) {
         assert_false(b.load->locked);
 }
 
+/* P5: the lock ends by itself after 12 hours. */
+static void test_lock_ends(void **state) {
+        usec_t end = T0 + 12 * USEC_PER_HOUR;
+        struct bench b;
+
+        (void)state;
+        bench_init(&b);
+        b.load->closed = false;
+        b.load->locked = true;
+        b.load->locked_at = T0;
+        step(&b, end - 1);
+        assert_true(b.load->locked);
+        assert_true(find(&b, RELAY_LOAD, end - 1, HOLD_RELEASE)->remaining == 1);
+        step(&b, end);
+        assert_false(b.load->locked);
+}
+
+/* P4: full or at V-max less than 15 min after a counted closing: a pause of 15 min. Not after `release`, which forgets
+ * the closings. */
+static void test_pause(void **state) {
+        static const struct {
+                usec_t charged;
+                bool counted, released, pause;
+        } rows[] = {
+                {15 * USEC_PER_MINUTE - 1, true, false, true}, {15 * USEC_PER_MINUTE, true, false, false},
+                {USEC_PER_MINUTE, true, false, true},          {USEC_PER_MINUTE, false, false, false},
+                {USEC_PER_MINUTE, true, true, false},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                usec_t now = T0 + rows[i].charged, end = now + 15 * USEC_PER_MINUTE;
+                struct bench b;
+
+                bench_init(&b);
+                b.charge->closed = false;
+                b.charge->counts = rows[i].counted;
+                step(&b, T0 - USEC_PER_SEC);
+                step(&b, T0);
+                assert_true(b.charge->closed);
+                if (rows[i].released) {
+                        b.charge->locked = true;
+                        assert_true(relay_release(b.charge));
+                }
+                trip(&b, RULE_V_MAX);
+                step(&b, now);
+                assert_false(b.charge->closed);
+                untrip(&b, RULE_V_MAX);
+                assert_int_equal(find(&b, RELAY_CHARGE, end - 1, HOLD_DELAY) != NULL, rows[i].pause);
+                assert_null(find(&b, RELAY_CHARGE, end, HOLD_DELAY));
+        }
+}
+
 /* The reason of an opening: a confirmed rule before an unconfirmed one, and of several the first in the table. */
 static void test_reason_of_an_opening(void **state) {
         struct bench b;
@@ -508,6 +561,8 @@ int main(void) {
                 cmocka_unit_test(test_v_min_trips),
                 cmocka_unit_test(test_cycling),
                 cmocka_unit_test(test_second_full_hour),
+                cmocka_unit_test(test_lock_ends),
+                cmocka_unit_test(test_pause),
                 cmocka_unit_test(test_reason_of_an_opening),
                 cmocka_unit_test(test_monitor_remembers_its_opening),
         };
