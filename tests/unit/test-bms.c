@@ -373,7 +373,7 @@ static void test_hot_cell_with_least_room(void **state) {
                 int bypassing, other, bypassing_degc, other_degc, named, limit;
         } rows[] = {
                 {4, 2, 70, 55, 2, 549}, {4, 1, 70, 55, 1, 549},  {1, 4, 70, 55, 4, 549},
-                {4, 2, 80, 25, 4, 799}, {4, 2, 80, 55, 4, 799},
+                {4, 2, 80, 25, 4, 799}, {4, 2, 80, 55, 4, 799}, {1, 4, 80, 55, 1, 799},
         };
 
         (void)state;
@@ -393,6 +393,48 @@ static void test_hot_cell_with_least_room(void **state) {
                 assert_non_null(hold);
                 assert_int_equal(hold->cell, rows[i].named);
                 assert_int_equal(hold->limit.value, rows[i].limit);
+        }
+}
+
+/* S7: a pack is full at V-bypass, not only above; 10 A out of it for a minute are more than C/20. */
+static void test_full_while_discharging(void **state) {
+        static const struct {
+                int mv;
+                bool reversed;
+        } rows[] = {{3495, false}, {3500, true}, {3505, true}};
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                struct rig r;
+
+                start(&r);
+                fill(&r);
+                set_all(&r, rows[i].mv);
+                r.out = 80;
+                feed(&r, 70);
+                assert_int_equal(r.bms.soc.sensor == SOC_SENSOR_REVERSED, rows[i].reversed);
+        }
+}
+
+/* P4: only a relay that feedback shows closed at the start makes the start an opening. */
+static void test_feedback_at_start(void **state) {
+        static const struct {
+                struct maybe closed;
+                bool at_start, opening;
+        } rows[] = {
+                {{true, 1}, true, true}, {{true, 0}, true, false}, {{false, 0}, true, false}, {{false, 1}, true, false},
+                {{true, 1}, false, false}, {{true, 0}, false, false},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                struct rig r;
+
+                rig_init(&r);
+                bms_feedback(&r.bms, r.now, RELAY_LOAD, rows[i].closed, rows[i].at_start);
+                assert_int_equal(r.bms.relays.relay[RELAY_LOAD].recovery, rows[i].opening);
+                feed(&r, 4);
+                assert_relays(&r, true, !rows[i].opening);
         }
 }
 
@@ -615,6 +657,8 @@ int main(void) {
                 cmocka_unit_test(test_cells_reach_soc),
                 cmocka_unit_test(test_two_of_three),
                 cmocka_unit_test(test_hot_cell_with_least_room),
+                cmocka_unit_test(test_full_while_discharging),
+                cmocka_unit_test(test_feedback_at_start),
                 cmocka_unit_test(test_shares_of_capacity),
                 cmocka_unit_test(test_v_min_trips_without_capacity),
                 cmocka_unit_test(test_three_v_max_openings),
