@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bus-internal.h"
+#include "clock.h"
 #include "log.h"
 #include "names.h"
 
@@ -197,7 +198,8 @@ static int emit_event(struct bus *b, const struct event *event) {
         char text[ALARM_TEXT_MAX];
 
         bus_clean_text(text, sizeof(text), event->text);
-        return sd_bus_emit_signal(b->connection, BUS_PATH, BUS_INTERFACE_EVENTS, "Event", "tss", event->at,
+        return sd_bus_emit_signal(b->connection, BUS_PATH, BUS_INTERFACE_EVENTS, "Event", "tss",
+                                  clock_boottime(event->at),
                                   event_kind_name(event->kind), text);
 }
 

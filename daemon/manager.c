@@ -200,7 +200,7 @@ static void arm(struct manager *m, usec_t now) {
                 due = tick;
         if (due <= now) /* never spin */
                 due = now + USEC_PER_MSEC;
-        r = sd_event_source_set_time(m->timer, due);
+        r = sd_event_source_set_time(m->timer, clock_boottime(due));
         if (r >= 0)
                 r = sd_event_source_set_enabled(m->timer, SD_EVENT_ONESHOT);
         if (r < 0) {
@@ -420,7 +420,8 @@ static usec_t watchdog_interval(void) {
 static int add_sources(struct manager *m) {
         int r;
 
-        r = sd_event_add_time(m->event, &m->timer, CLOCK_BOOTTIME, m->now, TICK_ACCURACY_USEC, on_tick, m);
+        r = sd_event_add_time(m->event, &m->timer, CLOCK_BOOTTIME, clock_boottime(m->now), TICK_ACCURACY_USEC,
+                              on_tick, m);
         if (r < 0)
                 return r;
         r = sd_event_add_defer(m->event, &m->refresh, on_refresh, m);

@@ -12,9 +12,9 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 #include "tty.h"
 
@@ -45,13 +45,6 @@ struct output_port {
         char why[WHY_MAX];
 };
 
-static usec_t boottime_now(void) {
-        struct timespec t;
-
-        (void)clock_gettime(CLOCK_BOOTTIME, &t); /* cannot fail for a clock that exists since Linux 2.6.39 */
-        return (usec_t)t.tv_sec * USEC_PER_SEC + (usec_t)t.tv_nsec / 1000;
-}
-
 static const char *wanted_name(const struct output_port *o) {
         return o->path[0] ? o->path : o->link;
 }
@@ -65,7 +58,7 @@ static void tell(struct output_port *o, const char *why) {
         (void)snprintf(text, sizeof(text), "%s%s%s", why[0] ? wanted_name(o) : "", why[0] ? ": " : "", why);
         if (why[0])
                 log_warning("output: %s; trying again", text);
-        o->fault(o->userdata, boottime_now(), text);
+        o->fault(o->userdata, clock_now(), text);
 }
 
 static void schedule_retry(struct output_port *o) {

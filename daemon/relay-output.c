@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "gpio.h"
+#include "clock.h"
 #include "log.h"
 #include "names.h"
 
@@ -51,13 +52,6 @@ struct relay_output {
         char fault[_RELAY_MAX * (FAULT_MAX + 32U)]; /* as told */
 };
 
-static usec_t boottime_now(void) {
-        struct timespec t;
-
-        (void)clock_gettime(CLOCK_BOOTTIME, &t); /* cannot fail for a clock that exists since Linux 2.6.39 */
-        return (usec_t)t.tv_sec * USEC_PER_SEC + (usec_t)t.tv_nsec / 1000;
-}
-
 static const struct config_line *coil_config(const struct output_relay *r, enum coil coil) {
         return coil == COIL_OPEN     ? &r->config->reset
                : r->config->latching ? &r->config->set
@@ -88,14 +82,14 @@ static void tell_fault(struct relay_output *o) {
                 log_error("relay output: %s", text);
         else
                 log_notice("relay output: works again");
-        o->callbacks.fault(o->callbacks.userdata, boottime_now(), text);
+        o->callbacks.fault(o->callbacks.userdata, clock_now(), text);
 }
 
 static void tell_feedback(struct output_relay *r, struct maybe now_closed) {
         if (r->feedback.known == now_closed.known && r->feedback.value == now_closed.value)
                 return;
         r->feedback = now_closed;
-        r->owner->callbacks.feedback(r->owner->callbacks.userdata, boottime_now(), r->id, now_closed,
+        r->owner->callbacks.feedback(r->owner->callbacks.userdata, clock_now(), r->id, now_closed,
                                      !r->driven);
 }
 

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 #include "tty.h"
 
@@ -32,13 +32,6 @@ struct serial {
         usec_t backoff;
         char why[WHY_MAX]; /* why it is not open, as last logged */
 };
-
-static usec_t boottime_now(void) {
-        struct timespec t;
-
-        (void)clock_gettime(CLOCK_BOOTTIME, &t); /* cannot fail for a clock that exists since Linux 2.6.39 */
-        return (usec_t)t.tv_sec * USEC_PER_SEC + (usec_t)t.tv_nsec / 1000;
-}
 
 static void wanted_name(const struct serial *s, char *ret, size_t size) {
         if (s->path[0])
@@ -70,7 +63,7 @@ static void close_port(struct serial *s, const char *why) {
         tty_close(&s->tty);
         s->why[0] = '\0';
         schedule_retry(s);
-        s->callbacks.lost(s->callbacks.userdata, boottime_now(), why);
+        s->callbacks.lost(s->callbacks.userdata, clock_now(), why);
 }
 
 /* 0: more may be there; 1: drained; -Exxx: the port is gone. */
@@ -84,7 +77,7 @@ static int read_some(struct serial *s) {
         if (n == 0)
                 return -ENODEV; /* VMIN is 1: only a terminal that was hung up reads nothing */
         s->backoff = BACKOFF_MIN_USEC;
-        s->callbacks.bytes(s->callbacks.userdata, boottime_now(), buffer, (size_t)n);
+        s->callbacks.bytes(s->callbacks.userdata, clock_now(), buffer, (size_t)n);
         return (size_t)n < sizeof(buffer);
 }
 
@@ -137,7 +130,7 @@ static void try_open(struct serial *s) {
         log_notice("serial: %s opened", s->tty.name);
         if (s->path[0] && !s->tty.port)
                 wake_in(s, LINK_CHECK_USEC);
-        s->callbacks.opened(s->callbacks.userdata, boottime_now(), s->tty.name);
+        s->callbacks.opened(s->callbacks.userdata, clock_now(), s->tty.name);
 }
 
 /* The link to a pty dangles while a simulator restarts, and the kernel may give its number to somebody else

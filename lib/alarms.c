@@ -190,6 +190,8 @@ static void update_outputs(struct bms *b, usec_t now) {
                 set_alarm(b, now, ALARM_RELAY_OUTPUT, true,
                           "the %s relay does not obey: its feedback input disagrees with the command", wrong);
         set_alarm(b, now, ALARM_OUTPUT_PORT, b->output_fault[0] != '\0', "%s", b->output_fault);
+        set_alarm(b, now, ALARM_STORAGE, b->store_fault[0] != '\0', "%s", b->store_fault);
+        set_alarm(b, now, ALARM_SETTINGS, b->settings_fault[0] != '\0', "%s", b->settings_fault);
 }
 
 /* B6: the five lights as the OUT board has them. */

@@ -78,6 +78,7 @@ void bms_init(struct bms *b, usec_t now, const struct bms_config *config) {
                 .config = *config,
                 .settings = config->settings,
                 .blind_spot_ma = config->blind_spot_ma,
+                .state_awaited = config->await_state,
         };
         deframer_init(&b->deframer,
                       &(struct accept_rules){
@@ -143,6 +144,8 @@ void bms_relay_inputs(const struct bms *b, usec_t now, struct relay_inputs *ret_
                 .charged_mams = b->soc.charged_mams,
                 .one_percent_mams = b->soc.capacity_mams > 0 ? some64(b->soc.capacity_mams / 100) : none64(),
                 .recover = b->recover_until != 0,
+                .settings_unconfirmed = b->settings_unconfirmed,
+                .state_awaited = b->state_awaited,
         };
 
         if (b->pack.frame_at != 0) {
@@ -426,6 +429,17 @@ void bms_output_fault(struct bms *b, usec_t now, const char *text) {
         bms_update_alarms(b, now);
 }
 
+void bms_store_fault(struct bms *b, usec_t now, const char *text) {
+        (void)snprintf(b->store_fault, sizeof(b->store_fault), "%s", text);
+        bms_update_alarms(b, now);
+}
+
+void bms_settings_fault(struct bms *b, usec_t now, const char *text, bool unconfirmed) {
+        (void)snprintf(b->settings_fault, sizeof(b->settings_fault), "%s", text);
+        b->settings_unconfirmed = unconfirmed;
+        bms_update_alarms(b, now);
+}
+
 /* ---- commands ------------------------------------------------------------------------------------------------- */
 
 __attribute__((format(printf, 4, 5)))
@@ -534,5 +548,30 @@ int bms_accept_cells(struct bms *b, usec_t now, char *ret_error, size_t size) {
         pack_forget_cells(&b->pack);
         configure_soc(b);
         report_link(b, now, b->link.state, before);
+        return 0;
+}
+
+int bms_confirm_settings(struct bms *b, usec_t now, char *ret_error, size_t size) {
+        int r = refuse_in_monitor(b, ret_error, size);
+
+        if (r < 0)
+                return r;
+        if (!b->settings_unconfirmed)
+                return refuse(-ENODATA, ret_error, size, "the settings in force are the owner's own: there is nothing to confirm");
+        b->settings_unconfirmed = false;
+        relays_settings_changed(&b->relays);
+        bms_update_alarms(b, now);
+        return 0;
+}
+
+int bms_clear_energy(struct bms *b, usec_t now, char *ret_error, size_t size) {
+        int r = refuse_in_monitor(b, ret_error, size);
+
+        (void)now;
+        if (r < 0)
+                return r;
+        if (!b->energy.restored)
+                return refuse(-ENODATA, ret_error, size, "the counters of earlier runs are not read yet: try again in some seconds");
+        energy_clear(&b->energy);
         return 0;
 }

@@ -16,6 +16,7 @@ struct bms_config {
         uint8_t learned_cells;       /* from an earlier run, 0 = none */
         int32_t blind_spot_ma;       /* by config `sensor_type`, used while pair 131 is not heard (S5) */
         bool deadman_on_ineffective; /* P12 */
+        bool await_state;            /* relays stay open until bms_restore() or bms_restore_nothing() (P14, kept.h) */
         bool mapped[_RELAY_MAX];     /* an output exists for the relay (all true for a gateway) */
         struct settings settings;
 };
@@ -30,15 +31,27 @@ enum event_kind {
         EVENT_EMPTY_SYNC,
         EVENT_CELLS_LEARNED,
         EVENT_RECOVER, /* began or ended (P11) */
+        EVENT_STARTED,            /* with the time off, as far as it is known */
+        EVENT_STOPPED,            /* by request: a crash leaves none */
+        EVENT_SETTING,            /* changed: key, before, after, by */
+        EVENT_SETTINGS_CONFIRMED, /* after a damaged settings file (design 8) */
+        EVENT_COMMAND,            /* release, soc set, cells accept: who and what */
+        EVENT_ENERGY_CLEARED,
+        EVENT_STORE,              /* a database was set aside, rows were lost */
         _EVENT_MAX,
 };
+
+#define EVENT_BY_MAX 48
+#define EVENT_VALUE_MAX 32
 
 struct event {
         usec_t at;
         enum event_kind kind;
-        int subject; /* enum relay_id, enum alarm, enum link_state, or the number of cells, by kind */
+        int subject; /* enum relay_id, enum alarm, enum link_state, enum setting or the number of cells, by kind */
         struct reason reason; /* relay events */
         char text[ALARM_TEXT_MAX];
+        char by[EVENT_BY_MAX]; /* who asked, by which door: "uid 1000 over D-Bus"; "" = nobody */
+        char key[EVENT_VALUE_MAX], before[EVENT_VALUE_MAX], after[EVENT_VALUE_MAX]; /* EVENT_SETTING, as a person writes them */
 };
 
 #define BMS_EVENTS_MAX 64
@@ -67,6 +80,9 @@ struct bms {
         usec_t disagree_since[_RELAY_MAX];
         char relay_fault[ALARM_TEXT_MAX];            /* from the relay adapter; "" = none */
         char output_fault[ALARM_TEXT_MAX];
+        char store_fault[ALARM_TEXT_MAX], settings_fault[ALARM_TEXT_MAX];
+        bool state_awaited;          /* HOLD_STATE */
+        bool settings_unconfirmed;   /* HOLD_SETTINGS */
         uint8_t monitor_status[3];                   /* B6: the last three status bytes */
         unsigned monitor_statuses;
 
@@ -102,6 +118,11 @@ void bms_feedback(struct bms *b, usec_t now, enum relay_id relay, struct maybe c
 /* The adapters' troubles, "" = none: become alarms. */
 void bms_relay_fault(struct bms *b, usec_t now, const char *text);
 void bms_output_fault(struct bms *b, usec_t now, const char *text);
+void bms_store_fault(struct bms *b, usec_t now, const char *text);
+
+/* The settings file: "" = none. unconfirmed: what is in force is not what the owner had set, so no relay closes
+ * until bms_confirm_settings() (design 8). */
+void bms_settings_fault(struct bms *b, usec_t now, const char *text, bool unconfirmed);
 
 /* A full, checked set of settings comes into force at once; nothing closes in this cycle (P13). Role monitor:
  * -EPERM; failing settings_check(): -EINVAL; each with a sentence. */
@@ -112,6 +133,8 @@ int bms_release(struct bms *b, usec_t now, enum relay_id relay, char *ret_error,
 int bms_recover(struct bms *b, usec_t now, int64_t minutes, char *ret_error, size_t size); /* 1..30 */
 int bms_soc_set(struct bms *b, usec_t now, int64_t permyriad, char *ret_error, size_t size);
 int bms_accept_cells(struct bms *b, usec_t now, char *ret_error, size_t size);
+int bms_confirm_settings(struct bms *b, usec_t now, char *ret_error, size_t size); /* -ENODATA: nothing to confirm */
+int bms_clear_energy(struct bms *b, usec_t now, char *ret_error, size_t size);     /* -ENODATA: not restored yet */
 
 void bms_snapshot(struct bms *b, usec_t now, struct snapshot *ret_snapshot);
 

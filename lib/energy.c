@@ -10,7 +10,8 @@ _Static_assert(FIRST_DIVISOR *SECOND_DIVISOR == ENERGY_FINE_PER_MWH, "two steps 
 
 /* Adds currents * voltages * usec / 4. With what a frame can carry (2 * 8,191,875 mA, 2 * 1,300,500 mV) every product
  * here fits for intervals of 3 days; they are at most 3 periods, which is 3 s. */
-static void add(struct energy_sum *sum, int64_t currents_ma, int64_t voltages_mv, int64_t usec) {
+/* Returns the whole mWh. */
+static int64_t add(struct energy_sum *sum, int64_t currents_ma, int64_t voltages_mv, int64_t usec) {
         const int64_t impulse = voltages_mv * usec;
         const int64_t low = sum->remainder % FIRST_DIVISOR + currents_ma * (impulse % FIRST_DIVISOR);
         const int64_t high = sum->remainder / FIRST_DIVISOR + currents_ma * (impulse / FIRST_DIVISOR) +
@@ -20,6 +21,7 @@ static void add(struct energy_sum *sum, int64_t currents_ma, int64_t voltages_mv
         sum->remainder = high % SECOND_DIVISOR * FIRST_DIVISOR + low % FIRST_DIVISOR;
         sum->today_mwh += mwh;
         sum->total_mwh += mwh;
+        return mwh;
 }
 
 static void count(struct energy *e, const struct frame_current *from, const struct frame_current *to,
@@ -28,9 +30,9 @@ static void count(struct energy *e, const struct frame_current *from, const stru
                 return;
         const int64_t currents_ma = (int64_t) from->ma + to->ma;
         if (currents_ma > 0)
-                add(&e->sums[positive], currents_ma, voltages_mv, usec);
+                e->run_mwh[positive] += add(&e->sums[positive], currents_ma, voltages_mv, usec);
         else
-                add(&e->sums[negative], -currents_ma, voltages_mv, usec);
+                e->run_mwh[negative] += add(&e->sums[negative], -currents_ma, voltages_mv, usec);
 }
 
 void energy_init(struct energy *e) {

@@ -25,6 +25,7 @@ struct energy_sum {
 
 struct energy {
         struct energy_sum sums[_ENERGY_MAX];
+        int64_t run_mwh[_ENERGY_MAX]; /* counted since energy_init(): no midnight and no clearing sets it back */
         bool restored; /* counters are unknown, not 0, until restored (design 7) */
         usec_t last;   /* 0 = none */
         struct frame_current last_in, last_out, last_sum;

@@ -60,6 +60,7 @@ static const char *const holds[] = {
         [HOLD_CONFIRM] = "confirm",
         [HOLD_BOARD] = "board",
         [HOLD_SETTINGS] = "settings",
+        [HOLD_STATE] = "state",
 };
 COMPLETE(holds, _HOLD_MAX);
 
@@ -91,6 +92,8 @@ static const char *const alarms[] = {
         [ALARM_INEFFECTIVE_LOAD] = "ineffective-load",
         [ALARM_RELAY_OUTPUT] = "relay-output",
         [ALARM_OUTPUT_PORT] = "output-port",
+        [ALARM_STORAGE] = "storage",
+        [ALARM_SETTINGS] = "settings",
 };
 COMPLETE(alarms, _ALARM_MAX);
 
@@ -129,6 +132,13 @@ static const char *const event_kinds[] = {
         [EVENT_EMPTY_SYNC] = "empty-sync",
         [EVENT_CELLS_LEARNED] = "cells-learned",
         [EVENT_RECOVER] = "recover",
+        [EVENT_STARTED] = "started",
+        [EVENT_STOPPED] = "stopped",
+        [EVENT_SETTING] = "setting",
+        [EVENT_SETTINGS_CONFIRMED] = "settings-confirmed",
+        [EVENT_COMMAND] = "command",
+        [EVENT_ENERGY_CLEARED] = "energy-cleared",
+        [EVENT_STORE] = "store",
 };
 COMPLETE(event_kinds, _EVENT_MAX);
 
@@ -440,6 +450,9 @@ void hold_text(const struct hold *hold, enum relay_id relay, char *ret_text, siz
         case HOLD_SETTINGS:
                 snprintf(ret_text, size,
                          "the stored settings were lost: needs `smartbmsctl settings confirm`");
+                return;
+        case HOLD_STATE:
+                snprintf(ret_text, size, "what an earlier run left is still being read");
                 return;
         case _HOLD_MAX:
                 break;

@@ -355,6 +355,8 @@ static size_t list_holds(const struct relay *relay, enum relay_id id, const stru
 
         if (in->settings_unconfirmed)
                 hold_by_time(&h, HOLD_SETTINGS, 0);
+        if (in->state_awaited)
+                hold_by_time(&h, HOLD_STATE, 0);
         if (!in->live)
                 hold_by_time(&h, HOLD_LINK, 0);
 

@@ -34,6 +34,7 @@ enum hold_kind {
         HOLD_CONFIRM,       /* all clear, waiting for trip_frames good frames (B8, P13) */
         HOLD_BOARD,         /* role monitor: the board forbids */
         HOLD_SETTINGS,      /* settings damaged: the owner must confirm (design 8) */
+        HOLD_STATE,         /* the earlier run's latches are not read yet (P14) */
         _HOLD_MAX,
 };
 
@@ -93,6 +94,7 @@ struct relay_inputs {
         struct maybe64 one_percent_mams; /* 1 % of capacity; none = unknown */
         bool recover;                 /* P11 in force */
         bool settings_unconfirmed;    /* HOLD_SETTINGS */
+        bool state_awaited;           /* HOLD_STATE */
 };
 
 struct relays {

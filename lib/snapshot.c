@@ -77,6 +77,7 @@ static void fill_soc(const struct bms *b, struct snapshot *s) {
         s->stored_mwh = soc_stored_mwh(&b->soc);
         for (enum energy_counter c = 0; c < _ENERGY_MAX; c++) {
                 s->today_mwh[c] = energy_today_mwh(&b->energy, c);
+                s->run_mwh[c] = b->energy.run_mwh[c];
                 s->total_mwh[c] = energy_total_mwh(&b->energy, c);
         }
         s->settings = b->settings;

@@ -34,6 +34,8 @@ enum alarm {
         ALARM_INEFFECTIVE_LOAD,   /* P12 */
         ALARM_RELAY_OUTPUT,       /* the relay adapter cannot drive a coil, or feedback disagrees for 1 s (P16) */
         ALARM_OUTPUT_PORT,        /* the extended data output cannot be written */
+        ALARM_STORAGE,            /* the database cannot be written, or was set aside (design 9) */
+        ALARM_SETTINGS,           /* the settings file is damaged or cannot be written (design 8) */
         _ALARM_MAX,
 };
 
@@ -92,6 +94,7 @@ struct snapshot {
         struct maybe capacity_wh;
         struct maybe64 stored_mwh;
         struct maybe64 today_mwh[_ENERGY_MAX], total_mwh[_ENERGY_MAX];
+        int64_t run_mwh[_ENERGY_MAX]; /* in this run: nothing sets it back (history.h) */
         struct maybe64 energy_gap_msec; /* since the start: not in the energy counters */
 
         struct relay_snapshot relays[_RELAY_MAX];

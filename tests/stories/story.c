@@ -118,6 +118,13 @@ static void take_events(struct story *s) {
                 case EVENT_EMPTY_SYNC:
                 case EVENT_CELLS_LEARNED:
                 case EVENT_RECOVER:
+                case EVENT_STARTED:
+                case EVENT_STOPPED:
+                case EVENT_SETTING:
+                case EVENT_SETTINGS_CONFIRMED:
+                case EVENT_COMMAND:
+                case EVENT_ENERGY_CLEARED:
+                case EVENT_STORE:
                         story_note(s, "%s", event.text);
                         break;
                 case _EVENT_MAX:

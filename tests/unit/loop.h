@@ -5,22 +5,14 @@
 
 #include <stdbool.h>
 #include <systemd/sd-event.h>
-#include <time.h>
 
-#include "units.h"
-
-static inline usec_t loop_now(void) {
-        struct timespec t;
-
-        (void)clock_gettime(CLOCK_BOOTTIME, &t);
-        return (usec_t)t.tv_sec * USEC_PER_SEC + (usec_t)t.tv_nsec / 1000;
-}
+#include "clock.h"
 
 /* True as soon as *condition >= wanted; false after timeout. */
 static inline bool loop_until(sd_event *event, const unsigned *condition, unsigned wanted, usec_t timeout) {
-        usec_t end = loop_now() + timeout, now;
+        usec_t end = clock_now() + timeout, now;
 
-        while (*condition < wanted && (now = loop_now()) < end)
+        while (*condition < wanted && (now = clock_now()) < end)
                 if (sd_event_run(event, end - now) < 0)
                         return false;
         return *condition >= wanted;

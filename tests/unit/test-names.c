@@ -330,6 +330,7 @@ static const struct {
         {{.kind = HOLD_SETTINGS},
          RELAY_CHARGE,
          "the stored settings were lost: needs `smartbmsctl settings confirm`"},
+        {{.kind = HOLD_STATE}, RELAY_LOAD, "what an earlier run left is still being read"},
 };
 
 static void test_holds(void **unused) {

@@ -68,10 +68,10 @@ int gpio_line_set(struct gpio_line *l, bool active) {
                 return l->fail;
         if (active && !l->active) {
                 l->rises++;
-                l->rose = loop_now();
+                l->rose = clock_now();
         } else if (!active && l->active) {
                 l->falls++;
-                l->fell = loop_now();
+                l->fell = clock_now();
         }
         l->active = active;
         if ((board.lines[CHARGE_SET].active && board.lines[CHARGE_RESET].active) ||
@@ -318,9 +318,9 @@ static void test_busy_line(void **state) {
         loop_for(f->event, 1200 * USEC_PER_MSEC);
         assert_int_equal(f->faults, 1); /* told once */
         board.open_error[CHARGE_SET] = 0;
-        freed = loop_now();
+        freed = clock_now();
         assert_true(loop_until(f->event, &f->recoveries, 1, 2 * USEC_PER_SEC));
-        assert_true(loop_now() - freed < 800 * USEC_PER_MSEC); /* design 12: within 1 s */
+        assert_true(clock_now() - freed < 800 * USEC_PER_MSEC); /* design 12: within 1 s */
         loop_for(f->event, 200 * USEC_PER_MSEC);
         expect_pulse(&board.lines[CHARGE_SET], 1, 50); /* what is commanded now */
 }
@@ -376,9 +376,9 @@ static void test_chip_vanishes(void **state) {
                 board.lines[i].fail = -ENODEV;
                 board.open_error[i] = -ENODEV;
         }
-        gone = loop_now();
+        gone = clock_now();
         assert_true(loop_until(f->event, &f->faults, 1, 2 * USEC_PER_SEC)); /* found while idle */
-        assert_true(loop_now() - gone < USEC_PER_SEC);
+        assert_true(clock_now() - gone < USEC_PER_SEC);
         assert_non_null(strstr(f->text, "load relay: GPIO chip is gone"));
         assert_false(f->closed.known);                  /* no reading of the feedback */
         relay_output_set(f->output, RELAY_LOAD, false); /* cannot be done now, but is not forgotten */
