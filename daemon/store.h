@@ -10,9 +10,8 @@
 
 #include <systemd/sd-event.h>
 
-#include "bms.h"
-#include "history.h"
 #include "kept.h"
+#include "records.h"
 
 #define STORE_COMMIT_USEC (50 * USEC_PER_SEC) /* in quiet times; events at once */
 #define STORE_RETRY_USEC (5 * USEC_PER_SEC)
@@ -37,41 +36,6 @@ struct store_loaded {
                                    * clock at both ends; none if that is not known (yet) */
         struct maybe64 wall_usec; /* of state.at, since 1970 UTC, if it was known then */
         struct store_state state; /* state.at is 0 in another boot */
-};
-
-struct store_event_row {
-        int64_t id; /* rises, never used again */
-        bool this_boot;
-        struct maybe64 wall_usec; /* since 1970 UTC */
-        char boot_id[33];
-        struct event event; /* at: clock_now()'s scale of its boot */
-};
-
-struct store_history_row {
-        struct maybe64 wall_usec; /* of row.from */
-        char boot_id[33];
-        struct history_row row;
-};
-
-struct store_day_row {
-        int64_t day;            /* local days since 1970-01-01 */
-        bool today;             /* still going on: not from the file */
-        struct history_row row; /* energies: the counters' own */
-        usec_t length_usec;     /* 23, 24 or 25 h; less when the daemon was off */
-};
-
-enum store_resolution { STORE_MINUTES, STORE_HOURS, STORE_DAYS, _STORE_RESOLUTION_MAX };
-
-struct store_status {
-        bool open; /* false: nothing is being written, see fault */
-        char path[256];
-        char fault[ALARM_TEXT_MAX]; /* "" = none */
-        uint64_t file_bytes, wal_bytes;
-        usec_t since;                  /* of the two below: start of this run */
-        uint64_t written_bytes, syncs; /* by SQLite, in this run */
-        usec_t last_commit;            /* 0 = none in this run */
-        uint32_t queued_events, queued_minutes;
-        uint64_t lost_events, lost_minutes; /* did not fit the queue */
 };
 
 struct store_callbacks {
@@ -102,33 +66,26 @@ void store_put_minute(struct store *s, const struct history_row *row);
 /* A local day is over: its counters, and how long it was. */
 void store_put_day(struct store *s, int64_t day, const struct energy_sum sums[_ENERGY_MAX], usec_t length_usec);
 
-/* result: 0 once committed; -ETIMEDOUT: queued, but not on the card after 3 s; -ENOBUFS: the queue was full. */
-typedef void (*store_done_t)(void *userdata, int result);
-
 /* Written at once, together with the newest state. done (may be NULL) is called exactly once, unless the store is
  * freed first. */
-void store_put_event(struct store *s, const struct event *event, store_done_t done, void *userdata);
+void store_put_event(struct store *s, const struct event *event, stored_t done, void *userdata);
 
-/* Reading. Answers come in pieces of the whole, once, with rows that are gone when the callback returns; result <
- * 0: no rows, -Exxx (-EBUSY: too many questions at once, -EIO: the database does not answer). */
-typedef void (*store_events_t)(void *userdata, int result, const struct store_event_row *rows, size_t n);
-typedef void (*store_history_t)(void *userdata, int result, const struct store_history_row *rows, size_t n);
-typedef void (*store_days_t)(void *userdata, int result, const struct store_day_row *rows, size_t n);
+/* Reading: see records.h for the answers. */
 
 /* The newest `limit` events with an id above after_id, oldest first. */
-void store_read_events(struct store *s, int64_t after_id, uint32_t limit, store_events_t answer, void *userdata);
+void store_read_events(struct store *s, int64_t after_id, uint32_t limit, events_answer_t answer, void *userdata);
 
 /* Rows whose beginning lies in from..until (wall clock, microseconds since 1970 UTC; rows whose wall time is not
  * known count as of this boot by its clock, older ones are left out), oldest first, at most limit, the newest ones
- * if there are more. STORE_MINUTES or STORE_HOURS. */
-void store_read_history(struct store *s, enum store_resolution resolution, int64_t from_usec, int64_t until_usec,
-                        uint32_t limit, store_history_t answer, void *userdata);
+ * if there are more. RESOLUTION_MINUTES or RESOLUTION_HOURS. */
+void store_read_history(struct store *s, enum resolution resolution, int64_t from_usec, int64_t until_usec,
+                        uint32_t limit, history_answer_t answer, void *userdata);
 
 /* The newest `limit` finished days, oldest first. */
-void store_read_days(struct store *s, uint32_t limit, store_days_t answer, void *userdata);
+void store_read_days(struct store *s, uint32_t limit, days_answer_t answer, void *userdata);
 
 /* A consistent copy of the whole database, as of some moment after the call, into the open file fd (taken over, and
  * closed). */
-void store_backup(struct store *s, int fd, store_done_t done, void *userdata);
+void store_backup(struct store *s, int fd, stored_t done, void *userdata);
 
-void store_status(struct store *s, struct store_status *ret_status);
+void store_status(struct store *s, struct storage_status *ret_status);

@@ -557,7 +557,8 @@ int bms_confirm_settings(struct bms *b, usec_t now, char *ret_error, size_t size
         if (r < 0)
                 return r;
         if (!b->settings_unconfirmed)
-                return refuse(-ENODATA, ret_error, size, "the settings in force are the owner's own: there is nothing to confirm");
+                return refuse(-ENODATA, ret_error, size,
+                              "the settings in force are the owner's own: there is nothing to confirm");
         b->settings_unconfirmed = false;
         relays_settings_changed(&b->relays);
         bms_update_alarms(b, now);
@@ -571,7 +572,8 @@ int bms_clear_energy(struct bms *b, usec_t now, char *ret_error, size_t size) {
         if (r < 0)
                 return r;
         if (!b->energy.restored)
-                return refuse(-ENODATA, ret_error, size, "the counters of earlier runs are not read yet: try again in some seconds");
+                return refuse(-ENODATA, ret_error, size,
+                              "the counters of earlier runs are not read yet: try again in some seconds");
         energy_clear(&b->energy);
         return 0;
 }

@@ -51,7 +51,8 @@ struct event {
         struct reason reason; /* relay events */
         char text[ALARM_TEXT_MAX];
         char by[EVENT_BY_MAX]; /* who asked, by which door: "uid 1000 over D-Bus"; "" = nobody */
-        char key[EVENT_VALUE_MAX], before[EVENT_VALUE_MAX], after[EVENT_VALUE_MAX]; /* EVENT_SETTING, as a person writes them */
+        /* EVENT_SETTING, as a person writes them */
+        char key[EVENT_VALUE_MAX], before[EVENT_VALUE_MAX], after[EVENT_VALUE_MAX];
 };
 
 #define BMS_EVENTS_MAX 64
