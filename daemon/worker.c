@@ -18,7 +18,7 @@ struct job {
         void *userdata;
 };
 
-/* Rings by rising counts: posted >= taken >= run >= finished, and never more than WORKER_JOBS_MAX between first and last. */
+/* A ring by rising counts: posted >= run >= finished, and never more than WORKER_JOBS_MAX between first and last. */
 struct worker {
         sd_event_source *source;
         int fd; /* an eventfd: a job has run */
