@@ -19,6 +19,7 @@
 #include "output.h"
 #include "relay-output.h"
 #include "serial.h"
+#include "wall-clock.h"
 
 /* A tick comes at least this often, however many messages arrive: what counts time must not starve. */
 #define TICK_USEC USEC_PER_SEC
@@ -36,6 +37,7 @@ struct manager {
         struct snapshot snapshot;
         struct output output;
         struct day day;
+        struct wall_clock wall_clock;
         struct notify notify;
 
         struct relay_output *relays;
@@ -244,6 +246,8 @@ static void ping_watchdog(struct manager *m, usec_t now) {
 static int on_tick(sd_event_source *s, uint64_t usec, void *userdata) {
         struct manager *m = userdata;
         usec_t now = advance(m, clock_now());
+        struct day_passed passed;
+        struct maybe64 wall;
 
         (void)s, (void)usec;
         m->last_tick = now;
@@ -253,7 +257,9 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *userdata) {
         if (!m->ready)
                 m->ready = notify_send(&m->notify, "READY=1") || m->notify.fd < 0;
         ping_watchdog(m, now);
-        if (day_passed_now(&m->day, now))
+        wall_clock_read(&m->wall_clock, now);
+        wall = wall_clock_at(&m->wall_clock, now);
+        if (wall.known && day_passed_now(&m->day, now, wall.value / (int64_t)USEC_PER_SEC, &passed))
                 energy_new_day(&m->bms.energy);
         return 0;
 }
