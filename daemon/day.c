@@ -13,7 +13,7 @@ static int64_t local_day(int64_t wall, int32_t utc_offset) {
 }
 
 void day_restore(struct day *d, int64_t today) {
-        if (d->known) /* the clock was quicker than the card: what was counted since belongs to the new day, and is little */
+        if (d->known) /* the clock was quicker than the card: what was counted since is little */
                 return;
         d->known = true;
         d->today = today;

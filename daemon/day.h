@@ -20,7 +20,7 @@ struct day {
 
 struct day_passed {
         int64_t day;        /* the day that is over */
-        usec_t length_usec; /* what its counters cover: 23, 24 or 25 h, or several days if the daemon was off at midnight */
+        usec_t length_usec; /* what its counters cover: 23, 24 or 25 h; several days if the daemon was off meanwhile */
 };
 
 /* "Today" was this day when an earlier run ended: a midnight since then ends it as soon as the clock is known. */
