@@ -170,6 +170,19 @@ static int append_relay(struct input *in, sd_bus_message *m) {
         return sd_bus_message_append(m, "s", text);
 }
 
+/* Digits, now and then others. */
+static int append_pin(struct input *in, sd_bus_message *m) {
+        char text[TEXT_MAX] = "";
+        uint8_t length = take(in);
+
+        if (length >= 0xc0)
+                take_text(in, text);
+        else
+                for (unsigned i = 0; i < length % 12U; i++)
+                        text[i] = (char)('0' + take(in) % 10);
+        return sd_bus_message_append(m, "s", text);
+}
+
 static int append_nothing(struct input *in, sd_bus_message *m) {
         (void)in, (void)m;
         return 0;
@@ -187,6 +200,9 @@ static const struct {
         {BUS_INTERFACE_CELLS, "Accept", append_nothing, bus_method_accept},
         {BUS_INTERFACE_RELAYS, "Release", append_relay, bus_method_release},
         {BUS_INTERFACE_RELAYS, "Recover", append_number, bus_method_recover},
+        {BUS_INTERFACE_SETTINGS, "SetPin", append_pin, bus_method_set_pin},
+        {BUS_INTERFACE_SETTINGS, "Confirm", append_nothing, bus_method_confirm},
+        {BUS_INTERFACE_ENERGY, "Clear", append_nothing, bus_method_clear},
 };
 #define N_METHODS (sizeof(methods) / sizeof(methods[0]))
 
@@ -199,7 +215,15 @@ static bool taken; /* a command reached the pack, and it agreed */
 
 /* In place of bus-callers.c: whoever asks has the right. */
 int bus_callers_check(struct bus *b, sd_bus_message *m, bus_command_t command, sd_bus_error *ret_error) {
-        return command(b, m, "fuzz", ret_error);
+        struct bus_reply *reply = bus_reply_take(b->replies, BUS_REPLIES_MAX, m);
+        int r;
+
+        CHECK(reply);
+        r = command(b, m, "fuzz", reply, ret_error);
+        if (r < 0)
+                sd_bus_message_unref(bus_reply_release(reply));
+        CHECK(!b->replies[0].in_use); /* each is answered, once */
+        return r;
 }
 
 const struct snapshot *bus_newest(const struct bus *b) {
@@ -207,39 +231,71 @@ const struct snapshot *bus_newest(const struct bus *b) {
         return &snapshot;
 }
 
-static int on_set(void *userdata, const struct settings *s, const char *by, char *ret_error, size_t size) {
+/* The end of every command: taken, and answered; or refused. */
+static int finish(int r, struct bus_reply *reply) {
+        if (r >= 0)
+                bus_reply_done(reply, 0, NULL);
+        return r;
+}
+
+static int on_set(void *userdata, const struct settings *s, const char *by, struct bus_reply *reply, char *ret_error,
+                  size_t size) {
         int r = bms_apply_settings(&bms, NOW, s, ret_error, size);
 
         (void)userdata, (void)by;
         taken = r >= 0;
-        return r;
+        return finish(r, reply);
 }
 
-static int on_release(void *userdata, enum relay_id relay, const char *by, char *ret_error, size_t size) {
+static int on_release(void *userdata, enum relay_id relay, const char *by, struct bus_reply *reply, char *ret_error,
+                      size_t size) {
         (void)userdata, (void)by;
         CHECK(relay < _RELAY_MAX);
-        return bms_release(&bms, NOW, relay, ret_error, size);
+        return finish(bms_release(&bms, NOW, relay, ret_error, size), reply);
 }
 
-static int on_recover(void *userdata, int64_t minutes, const char *by, char *ret_error, size_t size) {
+static int on_recover(void *userdata, int64_t minutes, const char *by, struct bus_reply *reply, char *ret_error,
+                      size_t size) {
         int r = bms_recover(&bms, NOW, minutes, ret_error, size);
 
         (void)userdata, (void)by;
         CHECK(r < 0 || (minutes >= 1 && minutes <= 30));
-        return r;
+        return finish(r, reply);
 }
 
-static int on_soc_set(void *userdata, int64_t permyriad, const char *by, char *ret_error, size_t size) {
+static int on_soc_set(void *userdata, int64_t permyriad, const char *by, struct bus_reply *reply, char *ret_error,
+                      size_t size) {
         int r = bms_soc_set(&bms, NOW, permyriad, ret_error, size);
 
         (void)userdata, (void)by;
         CHECK(r < 0 || (permyriad >= 0 && permyriad <= 10000));
-        return r;
+        return finish(r, reply);
 }
 
-static int on_accept(void *userdata, const char *by, char *ret_error, size_t size) {
+static int on_accept(void *userdata, const char *by, struct bus_reply *reply, char *ret_error, size_t size) {
         (void)userdata, (void)by;
-        return bms_accept_cells(&bms, NOW, ret_error, size);
+        return finish(bms_accept_cells(&bms, NOW, ret_error, size), reply);
+}
+
+static int on_confirm(void *userdata, const char *by, struct bus_reply *reply, char *ret_error, size_t size) {
+        (void)userdata, (void)by;
+        return finish(bms_confirm_settings(&bms, NOW, ret_error, size), reply);
+}
+
+static int on_clear(void *userdata, const char *by, struct bus_reply *reply, char *ret_error, size_t size) {
+        (void)userdata, (void)by;
+        return finish(bms_clear_energy(&bms, NOW, ret_error, size), reply);
+}
+
+static int on_set_pin(void *userdata, const char *pin, const char *by, struct bus_reply *reply, char *ret_error,
+                      size_t size) {
+        size_t length = strlen(pin);
+
+        (void)userdata, (void)by, (void)ret_error, (void)size;
+        CHECK(length >= 4 && length <= 8);
+        for (size_t i = 0; i < length; i++)
+                CHECK(pin[i] >= '0' && pin[i] <= '9');
+        return finish(0, reply);
 }
 
 /* A pack of four cells with a capacity that has just been heard, contacts in series. */
@@ -262,7 +318,8 @@ static void begin(void) {
 
         bus.callbacks = (struct bus_callbacks){
                 .set = on_set, .release = on_release, .recover = on_recover, .soc_set = on_soc_set,
-                .accept_cells = on_accept,
+                .accept_cells = on_accept, .confirm_settings = on_confirm, .clear_energy = on_clear,
+                .set_pin = on_set_pin,
         };
         bus.defaults = config.settings;
         CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
@@ -299,6 +356,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         CHECK(sd_bus_message_new_method_call(bus.connection, &m, BUS_NAME, BUS_PATH, methods[which].interface,
                                              methods[which].member) >= 0);
         CHECK(methods[which].append(&in, m) >= 0);
+        CHECK(sd_bus_message_set_expect_reply(m, 0) >= 0); /* nobody is there to read one */
         CHECK(sd_bus_message_seal(m, 1, 0) >= 0);
         r = methods[which].handler(m, &bus, &error);
         if (r < 0) {
