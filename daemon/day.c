@@ -23,6 +23,12 @@ struct maybe64 day_today(const struct day *d) {
         return d->known ? some64(d->today) : none64();
 }
 
+usec_t day_so_far(const struct day *d) {
+        const int64_t begun = d->today * DAY_SEC - d->offset; /* UTC of that local midnight */
+
+        return d->at != 0 && d->wall > begun ? (usec_t)(d->wall - begun) * USEC_PER_SEC : 0;
+}
+
 static void begin(struct day *d, int64_t today, int32_t utc_offset) {
         d->known = true;
         d->today = today;

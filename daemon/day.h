@@ -29,6 +29,9 @@ void day_restore(struct day *d, int64_t today);
 /* None until it is known. */
 struct maybe64 day_today(const struct day *d);
 
+/* How much of it is over, by the newest call; 0 if that is not known. */
+usec_t day_so_far(const struct day *d);
+
 /* Call every second or so, once the wall clock is known (wall-clock.h). wall: s since 1970, UTC. utc_offset: of the
  * local time
  * then, s. True: a new day has begun, and *ret_passed is the one that ended. */

@@ -18,7 +18,8 @@
 #include "units.h"
 
 struct wall_clock {
-        struct maybe64 zero_usec; /* the wall clock at clock_now() == 0, microseconds since 1970 UTC; none: never synchronised */
+        /* the wall clock at clock_now() == 0, microseconds since 1970 UTC; none: never synchronised */
+        struct maybe64 zero_usec;
 };
 
 /* Call every second or so. */
