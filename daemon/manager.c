@@ -19,6 +19,7 @@
 #include "output.h"
 #include "relay-output.h"
 #include "serial.h"
+#include "wall-clock.h"
 
 /* A tick comes at least this often, however many messages arrive: what counts time must not starve. */
 #define TICK_USEC USEC_PER_SEC
@@ -36,6 +37,7 @@ struct manager {
         struct snapshot snapshot;
         struct output output;
         struct day day;
+        struct wall_clock wall_clock;
         struct notify notify;
 
         struct relay_output *relays;
@@ -244,6 +246,8 @@ static void ping_watchdog(struct manager *m, usec_t now) {
 static int on_tick(sd_event_source *s, uint64_t usec, void *userdata) {
         struct manager *m = userdata;
         usec_t now = advance(m, clock_now());
+        struct day_passed passed;
+        struct maybe64 wall;
 
         (void)s, (void)usec;
         m->last_tick = now;
@@ -253,7 +257,9 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *userdata) {
         if (!m->ready)
                 m->ready = notify_send(&m->notify, "READY=1") || m->notify.fd < 0;
         ping_watchdog(m, now);
-        if (day_passed_now(&m->day, now))
+        wall_clock_read(&m->wall_clock, now);
+        wall = wall_clock_at(&m->wall_clock, now);
+        if (wall.known && day_passed_now(&m->day, now, wall.value / (int64_t)USEC_PER_SEC, &passed))
                 energy_new_day(&m->bms.energy);
         return 0;
 }
@@ -338,8 +344,8 @@ static void log_changed_settings(const struct settings *old, const struct settin
         }
 }
 
-static int command_set(void *userdata, const struct settings *settings, const char *by, char *ret_error,
-                       size_t size) {
+static int command_set(void *userdata, const struct settings *settings, const char *by, struct bus_reply *reply,
+                       char *ret_error, size_t size) {
         struct manager *m = userdata;
         usec_t now = advance(m, clock_now());
         struct settings old = m->bms.settings;
@@ -350,11 +356,12 @@ static int command_set(void *userdata, const struct settings *settings, const ch
                 return r;
         decided(m, now, false);
         log_changed_settings(&old, settings, by);
+        bus_reply_done(reply, 0, NULL);
         return 0;
 }
 
-static int command_release(void *userdata, enum relay_id relay, const char *by, char *ret_error,
-                           size_t size) {
+static int command_release(void *userdata, enum relay_id relay, const char *by, struct bus_reply *reply,
+                           char *ret_error, size_t size) {
         struct manager *m = userdata;
         usec_t now = advance(m, clock_now());
         int r;
@@ -364,10 +371,12 @@ static int command_release(void *userdata, enum relay_id relay, const char *by, 
                 return r;
         decided(m, now, false);
         log_notice("%s: %s relay released", by, relay_name(relay));
+        bus_reply_done(reply, 0, NULL);
         return 0;
 }
 
-static int command_recover(void *userdata, int64_t minutes, const char *by, char *ret_error, size_t size) {
+static int command_recover(void *userdata, int64_t minutes, const char *by, struct bus_reply *reply,
+                           char *ret_error, size_t size) {
         struct manager *m = userdata;
         usec_t now = advance(m, clock_now());
         int r;
@@ -377,10 +386,12 @@ static int command_recover(void *userdata, int64_t minutes, const char *by, char
                 return r;
         decided(m, now, false);
         log_notice("%s: recover for %" PRId64 " minutes", by, minutes);
+        bus_reply_done(reply, 0, NULL);
         return 0;
 }
 
-static int command_soc_set(void *userdata, int64_t permyriad, const char *by, char *ret_error, size_t size) {
+static int command_soc_set(void *userdata, int64_t permyriad, const char *by, struct bus_reply *reply,
+                           char *ret_error, size_t size) {
         struct manager *m = userdata;
         usec_t now = advance(m, clock_now());
         int r;
@@ -391,10 +402,12 @@ static int command_soc_set(void *userdata, int64_t permyriad, const char *by, ch
         decided(m, now, false);
         log_notice("%s: state of charge set to %" PRId64 ".%02" PRId64 " %%", by, permyriad / 100,
                    permyriad % 100);
+        bus_reply_done(reply, 0, NULL);
         return 0;
 }
 
-static int command_accept_cells(void *userdata, const char *by, char *ret_error, size_t size) {
+static int command_accept_cells(void *userdata, const char *by, struct bus_reply *reply, char *ret_error,
+                                size_t size) {
         struct manager *m = userdata;
         usec_t now = advance(m, clock_now());
         int r;
@@ -404,7 +417,53 @@ static int command_accept_cells(void *userdata, const char *by, char *ret_error,
                 return r;
         decided(m, now, false);
         log_notice("%s: the number of cells heard was accepted", by);
+        bus_reply_done(reply, 0, NULL);
         return 0;
+}
+
+/* ---- to be replaced: there is no store yet */
+
+static int not_there(char *ret_error, size_t size) {
+        snprintf(ret_error, size, "not there yet");
+        return -EIO;
+}
+
+static int command_confirm(void *userdata, const char *by, struct bus_reply *reply, char *ret_error, size_t size) {
+        (void)userdata, (void)by, (void)reply;
+        return not_there(ret_error, size);
+}
+
+static int command_set_pin(void *userdata, const char *pin, const char *by, struct bus_reply *reply, char *ret_error,
+                           size_t size) {
+        (void)pin;
+        return command_confirm(userdata, by, reply, ret_error, size);
+}
+
+static int command_backup(void *userdata, int fd, const char *by, struct bus_reply *reply, char *ret_error,
+                          size_t size) {
+        (void)fd;
+        return command_confirm(userdata, by, reply, ret_error, size);
+}
+
+static void read_events(void *userdata, int64_t after_id, uint32_t limit, events_answer_t answer, void *answer_userdata) {
+        (void)userdata, (void)after_id, (void)limit;
+        answer(answer_userdata, -EIO, NULL, 0);
+}
+
+static void read_history(void *userdata, enum resolution resolution, int64_t from_usec, int64_t until_usec,
+                         uint32_t limit, history_answer_t answer, void *answer_userdata) {
+        (void)userdata, (void)resolution, (void)from_usec, (void)until_usec, (void)limit;
+        answer(answer_userdata, -EIO, NULL, 0);
+}
+
+static void read_days(void *userdata, uint32_t limit, days_answer_t answer, void *answer_userdata) {
+        (void)userdata, (void)limit;
+        answer(answer_userdata, -EIO, NULL, 0);
+}
+
+static void storage_status(void *userdata, struct storage_status *ret_status) {
+        (void)userdata;
+        *ret_status = (struct storage_status){.fault = "not there yet"};
 }
 
 /* ---- start and stop
@@ -447,6 +506,14 @@ static int add_adapters(struct manager *m, const char *bus_address) {
                 .recover = command_recover,
                 .soc_set = command_soc_set,
                 .accept_cells = command_accept_cells,
+                .confirm_settings = command_confirm,
+                .set_pin = command_set_pin,
+                .clear_energy = command_confirm,
+                .backup = command_backup,
+                .read_events = read_events,
+                .read_history = read_history,
+                .read_days = read_days,
+                .storage_status = storage_status,
                 .userdata = m,
         };
         int r;

@@ -154,6 +154,18 @@ int worker_post(struct worker *w, void (*run)(void *job), void (*finish)(void *j
         return 0;
 }
 
+/* False: not all that was posted had run by then. */
+static bool wait_for_run(struct worker *w, const struct timespec *until) {
+        bool run;
+
+        (void)pthread_mutex_lock(&w->lock);
+        while (w->run != w->posted && pthread_cond_timedwait(&w->changed, &w->lock, until) == 0)
+                ;
+        run = w->run == w->posted;
+        (void)pthread_mutex_unlock(&w->lock);
+        return run;
+}
+
 int worker_free(struct worker *w, usec_t at_most_usec) {
         struct timespec until;
         bool ended;
@@ -164,6 +176,9 @@ int worker_free(struct worker *w, usec_t at_most_usec) {
         at_most_usec += (usec_t)until.tv_nsec / 1000;
         until.tv_sec += (time_t)(at_most_usec / USEC_PER_SEC);
         until.tv_nsec = (long)(at_most_usec % USEC_PER_SEC * 1000);
+
+        while (worker_pending(w) > 0 && wait_for_run(w, &until))
+                finish_jobs(w); /* which may post more */
 
         (void)pthread_mutex_lock(&w->lock);
         w->stopping = true;
@@ -178,7 +193,6 @@ int worker_free(struct worker *w, usec_t at_most_usec) {
                 return -ETIMEDOUT;
         }
         (void)pthread_join(w->thread, NULL);
-        finish_jobs(w);
         release(w);
         return 0;
 }

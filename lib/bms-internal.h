@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* What bms.c, alarms.c and snapshot.c share of one struct bms. Not for others. */
+/* What bms.c, alarms.c, kept.c and snapshot.c share of one struct bms. Not for others. */
 
 #include "bms.h"
 #include "names.h"
 
 /* A new event to be filled by the caller; its text is empty. */
 struct event *bms_push_event(struct bms *b, usec_t now, enum event_kind kind, int subject);
+
+/* What the state of charge is counted by, as settings, sensors and cells are now. */
+struct soc_config bms_soc_config(const struct bms *b);
 
 /* What the latches look at now, without this step's frame and trips. */
 void bms_relay_inputs(const struct bms *b, usec_t now, struct relay_inputs *ret_inputs);

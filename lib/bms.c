@@ -48,7 +48,7 @@ static void push_text(struct bms *b, usec_t now, enum event_kind kind, int subje
 static const int32_t blind_spots_ma[] = {250, 500, 1000, 2500, 4000, 5000, 10000, 20000};
 #define N_BLIND_SPOTS (int32_t)(sizeof(blind_spots_ma) / sizeof(blind_spots_ma[0]))
 
-static struct soc_config soc_config_now(const struct bms *b) {
+struct soc_config bms_soc_config(const struct bms *b) {
         return (struct soc_config){
                 .capacity_wh = b->settings.values[SETTING_CAPACITY],
                 .cell_nominal_mv = settings_get(&b->settings, SETTING_CELL_NOMINAL),
@@ -60,7 +60,7 @@ static struct soc_config soc_config_now(const struct bms *b) {
 }
 
 static void configure_soc(struct bms *b) {
-        struct soc_config config = soc_config_now(b);
+        struct soc_config config = bms_soc_config(b);
         const struct soc_config *old = &b->soc.config;
 
         if (config.capacity_wh.known == old->capacity_wh.known && config.capacity_wh.value == old->capacity_wh.value &&
@@ -90,7 +90,7 @@ void bms_init(struct bms *b, usec_t now, const struct bms_config *config) {
         b->limits = limits_from(&b->settings, &b->pack);
         link_init(&b->link, now, config->tap, from_config ? config->cells : config->learned_cells, from_config,
                   b->limits.trip_frames);
-        soc_config = soc_config_now(b);
+        soc_config = bms_soc_config(b);
         soc_init(&b->soc, &soc_config);
         energy_init(&b->energy);
         protection_init(&b->protection);

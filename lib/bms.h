@@ -83,6 +83,8 @@ struct bms {
         char output_fault[ALARM_TEXT_MAX];
         char store_fault[ALARM_TEXT_MAX], settings_fault[ALARM_TEXT_MAX];
         bool state_awaited;          /* HOLD_STATE */
+        usec_t restored_at;          /* bms_restore(); 0 = not */
+        bool time_off_assumed;       /* S8: the time off was not known then */
         bool settings_unconfirmed;   /* HOLD_SETTINGS */
         uint8_t monitor_status[3];                   /* B6: the last three status bytes */
         unsigned monitor_statuses;

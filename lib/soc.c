@@ -121,7 +121,8 @@ static int32_t voltage_pull_mv(const struct soc *s, int32_t resistance) {
         return (int32_t) min64(3 * resistance * current_size_ma(s) * (MAMS_PER_MAH / 10) / s->capacity_mams, 10000);
 }
 
-/* S6 at a sync: the most of three. What the lowest cell's voltage leaves open by the resting curve (`open`, permyriad);
+/* S6 at a sync: the most of three. What the lowest cell's voltage leaves open by the resting curve (`open`,
+ * permyriad);
  * the charge that has not spread within the particles yet, so that the terminals show more of it than there is; a
  * point. */
 static int64_t sync_uncertainty(const struct soc *s, int32_t open) {
@@ -152,7 +153,8 @@ static void carry_growth(struct soc *s, int64_t fine) {
                 s->growth_mams = min64(s->growth_mams, s->capacity_mams);
 }
 
-/* The current was not known for a while: C/5 per hour (S7), so all is unsure after 5 hours. Without a capacity what was
+/* The current was not known for a while: C/5 per hour (S7), so all is unsure after 5 hours. Without a capacity what
+ * was
  * counted since a full sync is worth nothing any more. */
 static void grow_unknown(struct soc *s, usec_t duration) {
         s->uncounted_usec = usec_add(s->uncounted_usec, duration);
@@ -231,7 +233,8 @@ static void learn_second_sensor(struct soc *s, const struct frame *frame) {
                 s->second_sensor_run = SOC_SECOND_SENSOR_FRAMES;
 }
 
-/* The battery's current by this frame. Without a sensor that should be there (J1 always is) I-sum is what the other one
+/* The battery's current by this frame. Without a sensor that should be there (J1 always is) I-sum is what the other
+ * one
  * reads: wrong, so not known, from the first such frame on. */
 static struct maybe usable_current(const struct soc *s, const struct frame *frame) {
         if (!frame->sum.known || !frame->in.known || (second_sensor_expected(s) && !frame->out.known))
@@ -268,7 +271,8 @@ static unsigned reversed_steps(const struct soc *s) {
         return n;
 }
 
-/* S7, first sign: the pack voltage falls when the current says charge, in 80 % of the newest 20 steps above C/20. Fewer
+/* S7, first sign: the pack voltage falls when the current says charge, in 80 % of the newest 20 steps above C/20.
+ * Fewer
  * than half of 20 new steps take the verdict back. */
 static void judge_step(struct soc *s, struct maybe current, uint32_t pack_mv) {
         const int64_t di = (int64_t) current.value - s->current_ma.value;
@@ -440,6 +444,22 @@ static void learn_idle_draw(struct soc *s) {
                 return;
         bound_idle_draw(s, draw_ma);
         judge_hidden(s);
+}
+
+void soc_time_off(struct soc *s, usec_t off_usec) {
+        grow_unknown(s, off_usec);
+}
+
+void soc_correct_time_off(struct soc *s, usec_t assumed_usec, usec_t off_usec) {
+        const usec_t less = usec_since(assumed_usec, off_usec);
+
+        if (off_usec >= assumed_usec) {
+                grow_unknown(s, off_usec - assumed_usec);
+                return;
+        }
+        s->uncounted_usec = usec_since(s->uncounted_usec, less);
+        const int64_t fifth_ma = s->capacity_mams / MAMS_PER_MAH / 5;
+        s->growth_mams = max64(s->growth_mams - fifth_ma * (int64_t)(less / USEC_PER_MSEC), 0);
 }
 
 void soc_full_sync(struct soc *s, usec_t now) {

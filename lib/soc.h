@@ -93,6 +93,12 @@ void soc_frame(struct soc *s, usec_t now, usec_t period, const struct frame *fra
  * this is called. */
 void soc_tick(struct soc *s, usec_t now);
 
+/* S8: for so long nothing was counted, because nobody was there. */
+void soc_time_off(struct soc *s, usec_t off_usec);
+
+/* soc_time_off() was told `assumed`, and it was `off` in truth; no sync since. */
+void soc_correct_time_off(struct soc *s, usec_t assumed_usec, usec_t off_usec);
+
 /* S2: 100 %, calibrated. Capacity unset: calibrated all the same (S1). Sensor lost: 100 %, but not calibrated (S7). */
 void soc_full_sync(struct soc *s, usec_t now);
 

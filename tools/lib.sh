@@ -16,7 +16,7 @@ die() {
 
 # What a build needs, what the tests need beside it, and what the other configurations of tools/check need.
 packages_build=(gcc libc6-dev meson ninja-build pkg-config libserialport-dev libsystemd-dev libgpiod-dev
-        libyaml-dev libsqlite3-dev)
+        libyaml-dev libsqlite3-dev libcrypt-dev)
 packages_demo=(dbus-daemon)
 packages_test=(libcmocka-dev dbus-daemon python3 python3-dbus python3-gi binutils gcc-avr mandoc shellcheck spin)
 packages_clang=(clang libclang-rt-dev)

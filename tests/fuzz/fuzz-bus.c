@@ -5,7 +5,8 @@
  * the other. Only the question who is asking (bus-callers.c) is left out.
  *
  *   byte 0   low half: method, by its row below; high half: the pack that hears it
- *   others   how the arguments are written, then the arguments; then the next call
+ *   byte 1   low half 15: arguments of another signature; high half: how the store answers a change
+ *   others   the arguments; then the next call
  *
  * Whatever is refused has a sentence and changes nothing at all. Whatever is taken changes what was asked for and no
  * other setting, leaves settings that are good as a whole, closes no relay, and can be lived with: the pack goes on
@@ -91,6 +92,10 @@ struct asked {
         int64_t number;
         int relay;
 };
+
+static bool pin_taken;
+static uint8_t store; /* how it answers: by the rows of answers[] */
+static struct bus_reply *waiting; /* for the store */
 
 /* ---- arguments by method --------------------------------------------------------------------------------------- */
 
@@ -249,6 +254,20 @@ static int append_relay(struct input *in, sd_bus_message *m, struct asked *asked
         return sd_bus_message_append(m, "s", text);
 }
 
+/* Digits, now and then others. */
+static int append_pin(struct input *in, sd_bus_message *m, struct asked *asked) {
+        uint8_t length = take(in);
+        char text[TEXT_MAX] = "";
+
+        if (length >= 0xc0)
+                take_text(in, text);
+        else
+                for (unsigned i = 0; i < length % 12U; i++)
+                        text[i] = (char)('0' + take(in) % 10);
+        asked->sound = strlen(text) >= 4 && strlen(text) <= 8 && strspn(text, "0123456789") == strlen(text);
+        return sd_bus_message_append(m, "s", text);
+}
+
 static int append_nothing(struct input *in, sd_bus_message *m, struct asked *asked) {
         (void)in, (void)m, (void)asked;
         return 0;
@@ -345,6 +364,23 @@ static void check_recover(const struct asked *asked, int r) {
                       settings_get(&bms.settings, SETTING_WIRING) == WIRING_SERIES);
 }
 
+static void check_pin(const struct asked *asked, int r) {
+        CHECK(asked->sound == (r >= 0) && pin_taken == (r >= 0));
+}
+
+static void check_confirm(const struct asked *asked, int r) {
+        (void)asked;
+        CHECK((r >= 0) == (before.settings_unconfirmed && bms.config.role == ROLE_GATEWAY));
+        CHECK(r < 0 || !bms.settings_unconfirmed);
+}
+
+static void check_clear(const struct asked *asked, int r) {
+        (void)asked;
+        CHECK((r >= 0) == (before.energy.restored && bms.config.role == ROLE_GATEWAY));
+        for (enum energy_counter i = 0; r >= 0 && i < _ENERGY_MAX; i++)
+                CHECK(energy_total_mwh(&bms.energy, i).known && energy_total_mwh(&bms.energy, i).value == 0);
+}
+
 /* A row for each changing method of conf/org.smartbms1.xml. New ones at the end: the corpus knows them by number. */
 static const struct {
         const char *interface, *member;
@@ -359,6 +395,9 @@ static const struct {
         {BUS_INTERFACE_CELLS, "Accept", append_nothing, bus_method_accept, check_accept, false},
         {BUS_INTERFACE_RELAYS, "Release", append_relay, bus_method_release, check_release, false},
         {BUS_INTERFACE_RELAYS, "Recover", append_int64, bus_method_recover, check_recover, false},
+        {BUS_INTERFACE_SETTINGS, "SetPin", append_pin, bus_method_set_pin, check_pin, false},
+        {BUS_INTERFACE_SETTINGS, "Confirm", append_nothing, bus_method_confirm, check_confirm, false},
+        {BUS_INTERFACE_ENERGY, "Clear", append_nothing, bus_method_clear, check_clear, false},
 };
 #define N_METHODS (sizeof(methods) / sizeof(methods[0]))
 
@@ -368,7 +407,14 @@ static usec_t now;
 
 /* In place of bus-callers.c: whoever asks has the right. */
 int bus_callers_check(struct bus *b, sd_bus_message *m, bus_command_t command, sd_bus_error *ret_error) {
-        return command(b, m, "fuzz", ret_error);
+        struct bus_reply *reply = bus_reply_take(b->replies, BUS_REPLIES_MAX, m);
+        int r;
+
+        CHECK(reply);
+        r = command(b, m, "fuzz", reply, ret_error);
+        if (r < 0)
+                sd_bus_message_unref(bus_reply_release(reply));
+        return r;
 }
 
 const struct snapshot *bus_newest(const struct bus *b) {
@@ -376,30 +422,83 @@ const struct snapshot *bus_newest(const struct bus *b) {
         return &snapshot;
 }
 
-static int on_set(void *userdata, const struct settings *s, const char *by, char *ret_error, size_t size) {
-        (void)by;
-        return bms_apply_settings(userdata, now, s, ret_error, size);
+enum { ANSWER_LATER = 1 << 0, ANSWER_GONE = 1 << 1 };
+
+static const struct {
+        int result;
+        const char *sentence;
+        unsigned how;
+} answers[] = {
+        {0, NULL, 0},
+        {0, NULL, ANSWER_LATER},
+        {-EIO, "the card is full of h\xf6les", 0},
+        {-ETIMEDOUT, NULL, ANSWER_LATER},
+        {0, NULL, ANSWER_LATER | ANSWER_GONE},
+        {-ENOSPC, "", ANSWER_GONE},
+};
+
+static void answer(struct bus_reply *reply) {
+        if (answers[store].how & ANSWER_GONE)
+                bus_replies_drop(&bus);
+        bus_reply_done(reply, answers[store].result, answers[store].sentence);
 }
 
-static int on_release(void *userdata, enum relay_id relay, const char *by, char *ret_error, size_t size) {
+/* The end of every command: taken, and answered now or later; or refused. */
+static int finish(int r, struct bus_reply *reply) {
+        CHECK(!waiting);
+        if (r >= 0 && (answers[store].how & ANSWER_LATER))
+                waiting = reply;
+        else if (r >= 0)
+                answer(reply);
+        return r;
+}
+
+static int on_set(void *userdata, const struct settings *s, const char *by, struct bus_reply *reply, char *ret_error,
+                  size_t size) {
+        (void)by;
+        return finish(bms_apply_settings(userdata, now, s, ret_error, size), reply);
+}
+
+static int on_release(void *userdata, enum relay_id relay, const char *by, struct bus_reply *reply, char *ret_error,
+                      size_t size) {
         (void)by;
         CHECK(relay < _RELAY_MAX);
-        return bms_release(userdata, now, relay, ret_error, size);
+        return finish(bms_release(userdata, now, relay, ret_error, size), reply);
 }
 
-static int on_recover(void *userdata, int64_t minutes, const char *by, char *ret_error, size_t size) {
+static int on_recover(void *userdata, int64_t minutes, const char *by, struct bus_reply *reply, char *ret_error,
+                      size_t size) {
         (void)by;
-        return bms_recover(userdata, now, minutes, ret_error, size);
+        return finish(bms_recover(userdata, now, minutes, ret_error, size), reply);
 }
 
-static int on_soc_set(void *userdata, int64_t permyriad, const char *by, char *ret_error, size_t size) {
+static int on_soc_set(void *userdata, int64_t permyriad, const char *by, struct bus_reply *reply, char *ret_error,
+                      size_t size) {
         (void)by;
-        return bms_soc_set(userdata, now, permyriad, ret_error, size);
+        return finish(bms_soc_set(userdata, now, permyriad, ret_error, size), reply);
 }
 
-static int on_accept(void *userdata, const char *by, char *ret_error, size_t size) {
+static int on_accept(void *userdata, const char *by, struct bus_reply *reply, char *ret_error, size_t size) {
         (void)by;
-        return bms_accept_cells(userdata, now, ret_error, size);
+        return finish(bms_accept_cells(userdata, now, ret_error, size), reply);
+}
+
+static int on_confirm(void *userdata, const char *by, struct bus_reply *reply, char *ret_error, size_t size) {
+        (void)by;
+        return finish(bms_confirm_settings(userdata, now, ret_error, size), reply);
+}
+
+static int on_clear(void *userdata, const char *by, struct bus_reply *reply, char *ret_error, size_t size) {
+        (void)by;
+        return finish(bms_clear_energy(userdata, now, ret_error, size), reply);
+}
+
+/* The pack knows of no PIN. */
+static int on_set_pin(void *userdata, const char *pin, const char *by, struct bus_reply *reply, char *ret_error,
+                      size_t size) {
+        (void)userdata, (void)pin, (void)by, (void)ret_error, (void)size;
+        pin_taken = true;
+        return finish(0, reply);
 }
 
 /* ---- packs that hear it ----------------------------------------------------------------------------------------- */
@@ -495,7 +594,9 @@ static void begin(void) {
 
         bus.callbacks = (struct bus_callbacks){
                 .set = on_set, .release = on_release, .recover = on_recover, .soc_set = on_soc_set,
-                .accept_cells = on_accept, .userdata = &bms,
+                .accept_cells = on_accept, .confirm_settings = on_confirm, .clear_energy = on_clear,
+                .set_pin = on_set_pin,
+                .userdata = &bms,
         };
         settings_init(&bus.defaults);
         bus.defaults.values[SETTING_CAPACITY] = some(3840);
@@ -509,11 +610,15 @@ static void begin(void) {
 
 /* As bus-callers.c answers. */
 static void check_sentence(sd_bus_error *error, int r, bool fits) {
+        char clean[2 * BUS_SENTENCE_MAX];
+
         if (!sd_bus_error_is_set(error)) {
                 CHECK(!fits); /* all that can be wrong within the signature has a sentence of ours */
                 sd_bus_error_set_errno(error, r);
         }
         CHECK(error->name && error->message && error->message[0]);
+        bus_clean_text(clean, sizeof(clean), error->message);
+        CHECK(strcmp(clean, error->message) == 0); /* UTF-8: a bus throws out who sends other text */
 }
 
 static void check_after(const struct asked *asked, size_t which, bool fits, int r) {
@@ -521,8 +626,8 @@ static void check_after(const struct asked *asked, size_t which, bool fits, int 
 
         if (r < 0)
                 CHECK(memcmp(&bms, &before, sizeof(bms)) == 0);
-        else
-                CHECK(bms.config.role == ROLE_GATEWAY); /* in role monitor the board decides */
+        else /* in role monitor the board decides */
+                CHECK(bms.config.role == ROLE_GATEWAY || methods[which].handler == bus_method_set_pin);
         if (r < 0 || !methods[which].changes_settings)
                 CHECK(settings_equal(&bms.settings, &before.settings));
         CHECK(settings_check(&bms.settings, none(), ignored, sizeof(ignored)) == 0);
@@ -535,15 +640,19 @@ static void check_after(const struct asked *asked, size_t which, bool fits, int 
 static void call(struct input *in, size_t which) {
         struct asked asked = {.sound = true, .settings = bms.settings, .relay = -1};
         sd_bus_error error = SD_BUS_ERROR_NULL;
-        bool fits = take(in) % 16 != 15;
+        uint8_t how = take(in);
+        bool fits = (how & 0x0f) != 15;
         sd_bus_message *m = NULL;
         int r;
 
         memcpy(&before, &bms, sizeof(before));
         snapshot.settings = bms.settings;
+        store = (how >> 4) % (sizeof(answers) / sizeof(answers[0]));
+        pin_taken = false;
         CHECK(sd_bus_message_new_method_call(bus.connection, &m, BUS_NAME, BUS_PATH, methods[which].interface,
                                              methods[which].member) >= 0);
         CHECK((fits ? methods[which].append : append_anything)(in, m, &asked) >= 0);
+        CHECK(sd_bus_message_set_expect_reply(m, 0) >= 0); /* nobody is there to read one */
         CHECK(sd_bus_message_seal(m, 1, 0) >= 0);
         r = methods[which].handler(m, &bus, &error);
         if (r < 0)
@@ -551,6 +660,10 @@ static void call(struct input *in, size_t which) {
         else
                 CHECK(!sd_bus_error_is_set(&error));
         check_after(&asked, which, fits, r);
+        if (waiting)
+                answer(waiting);
+        waiting = NULL;
+        CHECK(!bus.replies[0].in_use); /* each is answered, once */
         sd_bus_error_free(&error);
         sd_bus_message_unref(m);
 }

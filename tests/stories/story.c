@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "kept.h"
 #include "names.h"
 
 void story_time(usec_t at, char *ret_text, size_t size) {
@@ -209,8 +210,11 @@ int story_play(struct story *s, usec_t until, const struct condition *condition,
 
 int story_restart(struct story *s, usec_t duration, char *ret_error, size_t size) {
         bool was_closed[_RELAY_MAX];
+        char kept[KEPT_TEXT_MAX];
+        const usec_t stopped = s->now;
         int r;
 
+        (void)bms_keep(&s->bms, s->now, kept);
         for (enum relay_id id = 0; id < _RELAY_MAX; id++)
                 was_closed[id] = bms_relay_closed(&s->bms, id);
         s->config.settings = s->bms.settings;
@@ -222,6 +226,9 @@ int story_restart(struct story *s, usec_t duration, char *ret_error, size_t size
         if (r < 0)
                 return r;
         bms_init(&s->bms, s->now, &s->config);
+        r = bms_restore(&s->bms, s->now, kept, some64((int64_t)(s->now - stopped)), ret_error, size);
+        if (r < 0)
+                return r;
         for (enum relay_id id = 0; id < _RELAY_MAX; id++)
                 if (was_closed[id] && s->n_changes < STORY_CHANGES_MAX)
                         s->changes[s->n_changes++] = (struct change){.at = s->now, .relay = id};

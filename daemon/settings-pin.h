@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* The PIN (design 8, 10): kept as a hash by crypt(5), never read back. Hashing takes tens of milliseconds and
+ * megabytes by
+ * design: for a thread that may wait. */
+
+#include "settings.h"
+
+#define PIN_HASH_MAX 128 /* "$y$...", and its NUL */
+
+/* 0; -EINVAL: not pin_well_formed(); -Exxx. */
+int pin_hash(const char *pin, char ret_hash[PIN_HASH_MAX]);
+
+/* hash "": the PIN was never changed and is 1234. */
+bool pin_matches(const char *pin, const char *hash);
