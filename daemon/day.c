@@ -24,7 +24,7 @@ struct maybe64 day_today(const struct day *d) {
 }
 
 static void begin(struct day *d, int64_t today, int32_t utc_offset) {
-        d->known = true;
+        d->known = d->offset_known = true;
         d->today = today;
         d->offset = utc_offset;
 }
@@ -32,16 +32,19 @@ static void begin(struct day *d, int64_t today, int32_t utc_offset) {
 bool day_passed(struct day *d, usec_t now, int64_t wall, int32_t utc_offset, struct day_passed *ret_passed) {
         const int64_t today = local_day(wall, utc_offset);
         const int64_t step = wall - d->wall - (int64_t)(usec_since(now, d->at) / USEC_PER_SEC);
-        const bool first = d->at == 0, was_set = !first && llabs(step) > DAY_STEP_SEC;
+        const bool was_set = d->at != 0 && llabs(step) > DAY_STEP_SEC;
 
         d->wall = wall;
         d->at = now;
-        if (!d->known || was_set) {
+        /* "Today" of an earlier run may be years ahead, by a clock that was: nobody waits for that to end. */
+        if (!d->known || was_set || today < d->today - 1) {
                 begin(d, today, utc_offset);
                 return false;
         }
-        if (first)
-                d->offset = utc_offset; /* of an earlier run's day it is not known: as now */
+        if (!d->offset_known) {
+                d->offset_known = true;
+                d->offset = utc_offset;
+        }
         if (today <= d->today) /* the clock was drawn back a little across midnight: that day has ended already */
                 return false;
         *ret_passed = (struct day_passed){
@@ -52,9 +55,26 @@ bool day_passed(struct day *d, usec_t now, int64_t wall, int32_t utc_offset, str
         return true;
 }
 
-bool day_passed_now(struct day *d, usec_t now, int64_t wall, struct day_passed *ret_passed) {
+/* The offset that local time had at that moment. */
+static bool offset_at(int64_t wall, int32_t *ret_offset) {
         const time_t t = (time_t)wall;
         struct tm local;
 
-        return localtime_r(&t, &local) && day_passed(d, now, wall, (int32_t)local.tm_gmtoff, ret_passed);
+        if (!localtime_r(&t, &local))
+                return false;
+        *ret_offset = (int32_t)local.tm_gmtoff;
+        return true;
+}
+
+bool day_passed_now(struct day *d, usec_t now, int64_t wall, struct day_passed *ret_passed) {
+        int32_t offset = 0, began = 0;
+
+        if (!offset_at(wall, &offset))
+                return false;
+        /* What an earlier run kept is the day alone: how far local time was off as it began, the zone knows. Asked twice,
+         * because what is asked for decides when that was. */
+        if (d->known && !d->offset_known)
+                d->offset_known = offset_at(d->today * DAY_SEC - offset, &began) &&
+                                  offset_at(d->today * DAY_SEC - began, &d->offset);
+        return day_passed(d, now, wall, offset, ret_passed);
 }
