@@ -10,8 +10,7 @@
 struct day {
         bool known;          /* today is */
         int64_t today;       /* local days since 1970-01-01 */
-        bool offset_known;   /* not after day_restore() */
-        int32_t offset;      /* of local time, s, as today began or was first known */
+        struct maybe64 began; /* s since 1970 UTC; none after day_restore() */
         int64_t wall;        /* of the newest call, s since 1970 UTC */
         usec_t at;           /* and by the monotonic clock; 0 = no call yet */
 };
@@ -31,9 +30,10 @@ void day_restore(struct day *d, int64_t today);
 /* None until it is known. */
 struct maybe64 day_today(const struct day *d);
 
-/* Call every second or so, once the wall clock is known (wall-clock.h). wall: s since 1970, UTC. utc_offset: of the
- * local time then, s. True: a new day has begun, and *ret_passed is the one that ended. */
-bool day_passed(struct day *d, usec_t now, int64_t wall, int32_t utc_offset, struct day_passed *ret_passed);
+/* Call every second or so, once the wall clock is known (wall-clock.h). wall: s since 1970, UTC; today: the local day
+ * that it is then, and began: when that one began, as wall. True: a new day has begun, and *ret_passed is the one that
+ * ended. */
+bool day_passed(struct day *d, usec_t now, int64_t wall, int64_t today, int64_t began, struct day_passed *ret_passed);
 
 /* The same by this machine's time zone; tzset() must have been called (no file is read here). */
 bool day_passed_now(struct day *d, usec_t now, int64_t wall, struct day_passed *ret_passed);
