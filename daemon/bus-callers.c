@@ -87,12 +87,33 @@ static bool may_change(const struct bus *b, const struct credentials *c) {
         return (c->have_uid && (c->uid == 0 || c->uid == b->own_uid)) || c->in_group;
 }
 
-/* Runs the command and answers the caller. */
-static int run_and_answer(struct bus *b, sd_bus_message *m, bus_command_t command,
-                          const struct credentials *who) {
+static int answer_error(sd_bus_message *m, int error, const sd_bus_error *named) {
+        return sd_bus_error_is_set(named) ? sd_bus_reply_method_error(m, named)
+                                          : sd_bus_reply_method_errno(m, error, NULL);
+}
+
+/* Runs the command, which answers the caller, or answers why not. */
+static int run(struct bus *b, sd_bus_message *m, bus_command_t command, const char *by) {
         sd_bus_error error = SD_BUS_ERROR_NULL;
-        char by[48];
+        struct bus_reply *reply;
         int r;
+
+        reply = bus_reply_take(b->replies, BUS_REPLIES_MAX, m);
+        if (!reply)
+                return sd_bus_reply_method_errorf(m, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                                  "Too many changes wait for the card: try again.");
+        r = command(b, m, by, reply, &error);
+        if (r < 0) {
+                sd_bus_message_unref(bus_reply_release(reply));
+                r = answer_error(m, r, &error);
+        }
+        sd_bus_error_free(&error);
+        return r;
+}
+
+static int judge_and_run(struct bus *b, sd_bus_message *m, bus_command_t command,
+                         const struct credentials *who) {
+        char by[EVENT_BY_MAX];
 
         if (!may_change(b, who)) {
                 log_notice("%s from uid %lld refused", sd_bus_message_get_member(m),
@@ -105,15 +126,7 @@ static int run_and_answer(struct bus *b, sd_bus_message *m, bus_command_t comman
                 snprintf(by, sizeof(by), "uid %lu over D-Bus", (unsigned long)who->uid);
         else
                 snprintf(by, sizeof(by), "group %s over D-Bus", ADMIN_GROUP);
-
-        r = command(b, m, by, &error);
-        if (r < 0)
-                r = sd_bus_error_is_set(&error) ? sd_bus_reply_method_error(m, &error)
-                                                : sd_bus_reply_method_errno(m, r, NULL);
-        else
-                r = sd_bus_reply_method_return(m, NULL);
-        sd_bus_error_free(&error);
-        return r;
+        return run(b, m, command, by);
 }
 
 static int on_credentials(sd_bus_message *answer, void *userdata, sd_bus_error *ret_error) {
@@ -133,7 +146,7 @@ static int on_credentials(sd_bus_message *answer, void *userdata, sd_bus_error *
                 r = sd_bus_reply_method_errorf(m, SD_BUS_ERROR_ACCESS_DENIED,
                                                "The bus did not say who is asking: nothing was changed.");
         else
-                r = run_and_answer(b, m, command, &who);
+                r = judge_and_run(b, m, command, &who);
         if (r < 0)
                 log_debug("Cannot answer a D-Bus call: %s", strerror(-r));
         sd_bus_message_unref(m);

@@ -41,35 +41,20 @@ static const char *field_signature(const struct field *field) {
         return NULL;
 }
 
-static int append_maybe(sd_bus_message *m, struct maybe64 value) {
-        return sd_bus_message_append(m, "(bx)", (int)value.known, value.known ? value.value : INT64_C(0));
-}
-
-static int append_maybe32(sd_bus_message *m, struct maybe value) {
-        return append_maybe(m, (struct maybe64){.known = value.known, .value = value.value});
-}
-
-static int append_text(sd_bus_message *m, const char *text) {
-        char clean[ALARM_TEXT_MAX + BUS_SENTENCE_MAX];
-
-        bus_clean_text(clean, sizeof(clean), text);
-        return sd_bus_message_append(m, "s", clean);
-}
-
 static int append_field(sd_bus_message *m, const struct field *field, const struct snapshot *s) {
         switch (field->kind) {
         case FIELD_BOOL:
                 return sd_bus_message_append(m, "b", (int)(field_value(field, s).value != 0));
         case FIELD_WORD:
         case FIELD_TEXT:
-                return append_text(m, field_text(field, s));
+                return bus_append_text(m, field_text(field, s));
         case FIELD_INT:
                 return sd_bus_message_append(m, "x", field_value(field, s).value);
         case FIELD_UINT64:
                 return sd_bus_message_append(m, "t", (uint64_t)field_value(field, s).value);
         case FIELD_MAYBE:
         case FIELD_MAYBE64:
-                return append_maybe(m, field_value(field, s));
+                return bus_append_maybe64(m, field_value(field, s));
         }
         return -EINVAL;
 }
@@ -147,7 +132,7 @@ GETTER(get_alarms) {
                         r = sd_bus_message_append(reply, "st", alarm_name(i),
                                                   usec_since(now, s->alarms[i].since));
                 if (r >= 0)
-                        r = append_text(reply, s->alarms[i].text);
+                        r = bus_append_text(reply, s->alarms[i].text);
                 if (r >= 0)
                         r = sd_bus_message_close_container(reply);
         }
@@ -215,7 +200,7 @@ GETTER(get_closed) {
 
 GETTER(get_confirmed) {
         UNUSED_IN_GETTER();
-        return append_maybe32(reply, bus_newest(userdata)->relays[relay_of(property)].confirmed);
+        return bus_append_maybe(reply, bus_newest(userdata)->relays[relay_of(property)].confirmed);
 }
 
 GETTER(get_mapped) {
@@ -233,12 +218,12 @@ GETTER(get_reason) {
 
         UNUSED_IN_GETTER();
         relay_reason(bus_newest(userdata), relay_of(property), text);
-        return append_text(reply, text);
+        return bus_append_text(reply, text);
 }
 
 GETTER(get_recover_remaining) {
         UNUSED_IN_GETTER();
-        return append_maybe32(reply, bus_newest(userdata)->recover_remaining_sec);
+        return bus_append_maybe(reply, bus_newest(userdata)->recover_remaining_sec);
 }
 
 static int append_hold(sd_bus_message *m, const struct hold *hold, enum relay_id id) {
@@ -253,13 +238,13 @@ static int append_hold(sd_bus_message *m, const struct hold *hold, enum relay_id
                 r = sd_bus_message_append(m, "ssy", hold_name(hold->kind), ruled ? rule_name(hold->rule) : "",
                                           (int)hold->cell);
         if (r >= 0)
-                r = append_maybe32(m, hold->value);
+                r = bus_append_maybe(m, hold->value);
         if (r >= 0)
-                r = append_maybe32(m, hold->limit);
+                r = bus_append_maybe(m, hold->limit);
         if (r >= 0)
                 r = sd_bus_message_append(m, "t", hold->remaining);
         if (r >= 0)
-                r = append_text(m, text);
+                r = bus_append_text(m, text);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
@@ -272,11 +257,11 @@ static int append_why(sd_bus_message *m, const struct snapshot *s, enum relay_id
         r = sd_bus_message_append(m, "btsy", (int)relay->closed, usec_since(clock_now(), relay->since),
                                   rule_name(relay->reason.rule), (int)relay->reason.cell);
         if (r >= 0)
-                r = append_maybe32(m, relay->reason.value);
+                r = bus_append_maybe(m, relay->reason.value);
         if (r >= 0)
-                r = append_maybe32(m, relay->reason.limit);
+                r = bus_append_maybe(m, relay->reason.limit);
         if (r >= 0)
-                r = append_text(m, text);
+                r = bus_append_text(m, text);
         if (r >= 0)
                 r = sd_bus_message_open_container(m, 'a', "(ssy(bx)(bx)ts)");
         for (size_t i = 0; i < relay->n_holds && r >= 0; i++)
@@ -338,7 +323,7 @@ static int method_recent(sd_bus_message *m, void *userdata, sd_bus_error *ret_er
                         r = sd_bus_message_append(reply, "ts", usec_since(now, e->at),
                                                   event_kind_name(e->kind));
                 if (r >= 0)
-                        r = append_text(reply, e->text);
+                        r = bus_append_text(reply, e->text);
                 if (r >= 0)
                         r = sd_bus_message_close_container(reply);
         }
@@ -411,6 +396,8 @@ static const sd_bus_vtable settings_table[] = {
         SD_BUS_PROPERTY("Defaults", "a{sv}", get_defaults, 0, CONSTANT),
         SD_BUS_METHOD_WITH_ARGS("Set", SD_BUS_ARGS("a{sv}", changes), SD_BUS_NO_RESULT, bus_method_set, OPEN),
         SD_BUS_METHOD_WITH_ARGS("Reset", SD_BUS_ARGS("as", keys), SD_BUS_NO_RESULT, bus_method_reset, OPEN),
+        SD_BUS_METHOD_WITH_ARGS("Confirm", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, bus_method_confirm, OPEN),
+        SD_BUS_METHOD_WITH_ARGS("SetPin", SD_BUS_ARGS("s", pin), SD_BUS_NO_RESULT, bus_method_set_pin, OPEN),
         SD_BUS_VTABLE_END,
 };
 
@@ -482,7 +469,7 @@ int bus_objects_add(struct bus *b) {
                 if (r < 0)
                         return r;
         }
-        return 0;
+        return bus_records_add(b);
 }
 
 /* PropertiesChanged */

@@ -108,17 +108,19 @@ static int read_entry(sd_bus_message *m, struct change *c, sd_bus_error *ret_err
                 contents);
 }
 
-static int apply(struct bus *b, const struct change *c, const char *by, sd_bus_error *ret_error) {
+static int apply(struct bus *b, const struct change *c, const char *by, struct bus_reply *reply,
+                 sd_bus_error *ret_error) {
         char sentence[BUS_SENTENCE_MAX] = "";
         int r;
 
         if (c->n == 0)
                 return sd_bus_error_set(ret_error, SD_BUS_ERROR_INVALID_ARGS, "No setting was named.");
-        r = b->callbacks.set(b->callbacks.userdata, &c->settings, by, sentence, sizeof(sentence));
+        r = b->callbacks.set(b->callbacks.userdata, &c->settings, by, reply, sentence, sizeof(sentence));
         return r < 0 ? bus_command_error(ret_error, r, sentence) : 0;
 }
 
-static int command_set(struct bus *b, sd_bus_message *m, const char *by, sd_bus_error *ret_error) {
+static int command_set(struct bus *b, sd_bus_message *m, const char *by, struct bus_reply *reply,
+                       sd_bus_error *ret_error) {
         struct change c = {.settings = bus_newest(b)->settings};
         int r;
 
@@ -133,10 +135,11 @@ static int command_set(struct bus *b, sd_bus_message *m, const char *by, sd_bus_
                 if (r < 0)
                         return r;
         }
-        return r < 0 ? r : apply(b, &c, by, ret_error);
+        return r < 0 ? r : apply(b, &c, by, reply, ret_error);
 }
 
-static int command_reset(struct bus *b, sd_bus_message *m, const char *by, sd_bus_error *ret_error) {
+static int command_reset(struct bus *b, sd_bus_message *m, const char *by, struct bus_reply *reply,
+                         sd_bus_error *ret_error) {
         struct change c = {.settings = bus_newest(b)->settings};
         const char *key;
         int r;
@@ -152,7 +155,34 @@ static int command_reset(struct bus *b, sd_bus_message *m, const char *by, sd_bu
                         return r;
                 c.settings.values[setting] = b->defaults.values[setting];
         }
-        return r < 0 ? r : apply(b, &c, by, ret_error);
+        return r < 0 ? r : apply(b, &c, by, reply, ret_error);
+}
+
+static int command_confirm(struct bus *b, sd_bus_message *m, const char *by, struct bus_reply *reply,
+                           sd_bus_error *ret_error) {
+        char sentence[BUS_SENTENCE_MAX] = "";
+        int r;
+
+        (void)m;
+        r = b->callbacks.confirm_settings(b->callbacks.userdata, by, reply, sentence, sizeof(sentence));
+        return r < 0 ? bus_command_error(ret_error, r, sentence) : 0;
+}
+
+static int command_set_pin(struct bus *b, sd_bus_message *m, const char *by, struct bus_reply *reply,
+                           sd_bus_error *ret_error) {
+        char sentence[BUS_SENTENCE_MAX] = "";
+        const char *pin;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &pin);
+        if (r < 0)
+                return r;
+        if (!pin_well_formed(pin)) /* what was given instead is nobody's business either */
+                return sd_bus_error_setf(ret_error, SD_BUS_ERROR_INVALID_ARGS,
+                                         "The PIN stays as it was: expected %d to %d digits.", PIN_DIGITS_MIN,
+                                         PIN_DIGITS_MAX);
+        r = b->callbacks.set_pin(b->callbacks.userdata, pin, by, reply, sentence, sizeof(sentence));
+        return r < 0 ? bus_command_error(ret_error, r, sentence) : 0;
 }
 
 int bus_method_set(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
@@ -161,4 +191,13 @@ int bus_method_set(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
 
 int bus_method_reset(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         return bus_callers_check(userdata, m, command_reset, ret_error);
+}
+
+int bus_method_confirm(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        return bus_callers_check(userdata, m, command_confirm, ret_error);
+}
+
+int bus_method_set_pin(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        (void)sd_bus_message_sensitive(m); /* erased when freed; fails for no message of ours */
+        return bus_callers_check(userdata, m, command_set_pin, ret_error);
 }

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,44 +27,6 @@ const struct snapshot *bus_newest(const struct bus *b) {
         return s;
 }
 
-/* Length of the UTF-8 sequence at p, 0 if it is none. */
-static size_t utf8_length(const unsigned char *p) {
-        size_t n = p[0] < 0x80                   ? 1
-                   : p[0] >= 0xC2 && p[0] < 0xE0 ? 2
-                   : p[0] >= 0xE0 && p[0] < 0xF0 ? 3
-                   : p[0] >= 0xF0 && p[0] < 0xF5 ? 4
-                                                 : 0;
-
-        for (size_t i = 1; i < n; i++)
-                if ((p[i] & 0xC0) != 0x80)
-                        return 0;
-        /* overlong forms, surrogates and what lies beyond U+10FFFF show in the second byte */
-        if ((p[0] == 0xE0 && p[1] < 0xA0) || (p[0] == 0xED && p[1] > 0x9F) || (p[0] == 0xF0 && p[1] < 0x90) ||
-            (p[0] == 0xF4 && p[1] > 0x8F))
-                return 0;
-        return n;
-}
-
-void bus_clean_text(char *ret_text, size_t size, const char *text) {
-        const unsigned char *p = (const unsigned char *)text;
-        size_t used = 0;
-
-        assert(size > 0);
-        while (*p) {
-                size_t n = utf8_length(p), take = n > 0 ? n : 1;
-
-                if (used + take >= size)
-                        break;
-                if (n > 0)
-                        memcpy(ret_text + used, p, n);
-                else
-                        ret_text[used] = '?';
-                used += take;
-                p += take;
-        }
-        ret_text[used] = '\0';
-}
-
 static void retry_in(struct bus *b, usec_t delay) {
         int r;
 
@@ -85,6 +46,7 @@ static void say_down(struct bus *b, const char *what, int error) {
 /* Never flushes: a bus that does not read must not hold us up. */
 static void disconnect(struct bus *b) {
         bus_callers_drop(b);
+        bus_replies_drop(b);
         b->connection = sd_bus_close_unref(b->connection);
 }
 

@@ -9,19 +9,51 @@
 
 #include "bms.h"
 #include "config.h"
+#include "records.h"
 
 struct bus;
 
-/* What the door may ask for. Each returns 0 or -Exxx with a sentence. By then the caller's right was checked.
- */
+/* A changing call that is still to be answered: it is answered when what it changed is on the card. */
+struct bus_reply;
+
+/* Answers the call, now or later, exactly once; reply is gone then. result 0: done, and stored. < 0: what was asked
+ * for is in force, but not stored, and sentence says why, as the end of "applied, not stored: ..." (for a backup: the
+ * whole sentence); NULL: in the error's own words. Does nothing but free when the caller or the connection is gone
+ * by then. Not after bus_free(). */
+void bus_reply_done(struct bus_reply *reply, int result, const char *sentence);
+
+/* What the door may ask for. By then the caller's right was checked.
+ *
+ * Those that change something return 0, and then reply is theirs and has its bus_reply_done(); or -Exxx with a
+ * sentence: refused, nothing was changed, and reply stays the bus's.
+ *
+ * Those that read take their time: answer is called exactly once, at once or later, unless bus_free() comes first. */
 struct bus_callbacks {
         void (*snapshot)(void *userdata, const struct snapshot **ret_newest);
-        int (*set)(void *userdata, const struct settings *settings, const char *by, char *ret_error,
-                   size_t size);
-        int (*release)(void *userdata, enum relay_id relay, const char *by, char *ret_error, size_t size);
-        int (*recover)(void *userdata, int64_t minutes, const char *by, char *ret_error, size_t size);
-        int (*soc_set)(void *userdata, int64_t permyriad, const char *by, char *ret_error, size_t size);
-        int (*accept_cells)(void *userdata, const char *by, char *ret_error, size_t size);
+        int (*set)(void *userdata, const struct settings *settings, const char *by, struct bus_reply *reply,
+                   char *ret_error, size_t size);
+        int (*confirm_settings)(void *userdata, const char *by, struct bus_reply *reply, char *ret_error, size_t size);
+        /* pin_well_formed(); not to be logged, nor to be named in a sentence */
+        int (*set_pin)(void *userdata, const char *pin, const char *by, struct bus_reply *reply, char *ret_error,
+                       size_t size);
+        int (*release)(void *userdata, enum relay_id relay, const char *by, struct bus_reply *reply, char *ret_error,
+                       size_t size);
+        int (*recover)(void *userdata, int64_t minutes, const char *by, struct bus_reply *reply, char *ret_error,
+                       size_t size);
+        int (*soc_set)(void *userdata, int64_t permyriad, const char *by, struct bus_reply *reply, char *ret_error,
+                       size_t size);
+        int (*accept_cells)(void *userdata, const char *by, struct bus_reply *reply, char *ret_error, size_t size);
+        int (*clear_energy)(void *userdata, const char *by, struct bus_reply *reply, char *ret_error, size_t size);
+        /* fd: a regular file open for writing; taken over if 0 is returned. Answered when the copy is complete. */
+        int (*backup)(void *userdata, int fd, const char *by, struct bus_reply *reply, char *ret_error, size_t size);
+
+        void (*read_events)(void *userdata, int64_t after_id, uint32_t limit, events_answer_t answer,
+                            void *answer_userdata);
+        void (*read_history)(void *userdata, enum resolution resolution, int64_t from_usec, int64_t until_usec,
+                             uint32_t limit, history_answer_t answer, void *answer_userdata);
+        /* with today as the last row, where it is known */
+        void (*read_days)(void *userdata, uint32_t limit, days_answer_t answer, void *answer_userdata);
+        void (*storage_status)(void *userdata, struct storage_status *ret_status);
         void *userdata;
 };
 
@@ -29,6 +61,8 @@ struct bus_callbacks {
  * A bus that is not there is no error; -EINVAL: that is no address. */
 int bus_new(sd_event *event, const char *address, const struct settings *defaults,
             const struct bus_callbacks *callbacks, struct bus **ret);
+
+/* Whoever still holds a struct bus_reply or the answer_userdata of a question must be gone before. */
 struct bus *bus_free(struct bus *b);
 
 /* A new snapshot is in force: emits PropertiesChanged for what differs from the one before. Never blocks. */

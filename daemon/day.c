@@ -7,7 +7,7 @@
 #define DAY_SEC INT64_C(86400)
 
 void day_restore(struct day *d, int64_t today) {
-        if (d->known) /* the clock was quicker than the card: what was counted since belongs to the new day, and is little */
+        if (d->known) /* the clock was quicker than the card: what was counted since is little */
                 return;
         d->known = true;
         d->today = today;
@@ -16,6 +16,12 @@ void day_restore(struct day *d, int64_t today) {
 
 struct maybe64 day_today(const struct day *d) {
         return d->known ? some64(d->today) : none64();
+}
+
+usec_t day_so_far(const struct day *d) {
+        return d->at != 0 && d->began.known && d->wall > d->began.value
+                       ? (usec_t)(d->wall - d->began.value) * USEC_PER_SEC
+                       : 0;
 }
 
 static void begin(struct day *d, int64_t today, int64_t began) {

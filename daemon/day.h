@@ -30,6 +30,9 @@ void day_restore(struct day *d, int64_t today);
 /* None until it is known. */
 struct maybe64 day_today(const struct day *d);
 
+/* How much of it is over, by the newest call; 0 if that is not known. */
+usec_t day_so_far(const struct day *d);
+
 /* Call every second or so, once the wall clock is known (wall-clock.h). wall: s since 1970, UTC; today: the local day
  * that it is then, and began: when that one began, as wall. True: a new day has begun, and *ret_passed is the one that
  * ended. */

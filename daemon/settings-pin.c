@@ -6,15 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PIN_DIGITS_MIN 4
-#define PIN_DIGITS_MAX 8
 #define PIN_FIRST "1234" /* design 8 */
-
-bool pin_well_formed(const char *pin) {
-        const size_t length = strlen(pin);
-
-        return length >= PIN_DIGITS_MIN && length <= PIN_DIGITS_MAX && strspn(pin, "0123456789") == length;
-}
 
 /* crypt_r(3) into ret_hash. Its work area holds the PIN, and is too large for a small stack. */
 static int hash_with(const char *pin, const char *setting, char ret_hash[PIN_HASH_MAX]) {

@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The PIN (design 8, 10): kept as a hash by crypt(5), never read back. Hashing takes tens of milliseconds and
- * megabytes by
- * design: for a thread that may wait. */
+/* The PIN (design 8, 10): kept as a hash by crypt(5), never read back. Hashing takes tens of milliseconds and megabytes
+ * by design: for a thread that may wait. */
 
-#include <stdbool.h>
+#include "settings.h"
 
 #define PIN_HASH_MAX 128 /* "$y$...", and its NUL */
 
-bool pin_well_formed(const char *pin); /* 4..8 digits */
-
-/* 0; -EINVAL: not well formed; -Exxx. */
+/* 0; -EINVAL: not pin_well_formed(); -Exxx. */
 int pin_hash(const char *pin, char ret_hash[PIN_HASH_MAX]);
 
 /* hash "": the PIN was never changed and is 1234. */

@@ -41,6 +41,7 @@ void problem_add(struct problems *p, size_t line, size_t column, const char *for
         va_start(ap, format);
         (void)vsnprintf(item->text, sizeof(item->text), format, ap); /* cut is fine */
         va_end(ap);
+        printable(item->text, item->text, sizeof(item->text)); /* it may hold the file's own words */
 }
 
 /* Stable: problems of one place keep the order in which they were found. */

@@ -202,6 +202,7 @@ static void visit_learning(struct visit *v, struct soc_learning *l) {
 static void visit_soc(struct visit *v, struct soc *s) {
         v->prefix = "soc.";
         INTEGER(v, "capacity_mams", s->capacity_mams, 0, CHARGE_MAX);
+        INTEGER(v, "cells", s->config.cells, 0, CELLS_MAX);
         flag(v, "known", &s->known);
         INTEGER(v, "charge_mams", s->charge_mams, -CHARGES_MAX, CHARGE_MAX);
         INTEGER(v, "remainder", s->remainder, -SOC_FINE_PER_MAMS, SOC_FINE_PER_MAMS);
@@ -349,6 +350,8 @@ static void take_soc(struct bms *b, const struct kept *k) {
         }
         to->learning = from->learning;
         to->capacity_mams = from->capacity_mams;
+        if (to->config.cells == 0) /* not learned, nor heard yet: as many as they were */
+                to->config.cells = from->config.cells;
         to->known = from->known;
         to->charge_mams = from->charge_mams;
         to->remainder = from->remainder;

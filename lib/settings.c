@@ -501,3 +501,9 @@ bool settings_equal(const struct settings *a, const struct settings *b) {
                         return false;
         return true;
 }
+
+bool pin_well_formed(const char *pin) {
+        const size_t length = strlen(pin);
+
+        return length >= PIN_DIGITS_MIN && length <= PIN_DIGITS_MAX && strspn(pin, "0123456789") == length;
+}

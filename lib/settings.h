@@ -105,3 +105,8 @@ int settings_check(const struct settings *s, struct maybe vbypass_mv, char *ret_
 
 /* true if equal in every value. */
 bool settings_equal(const struct settings *a, const struct settings *b);
+
+/* The PIN is the one setting that is never read back, and so no row of the table: digits, kept as a hash. */
+#define PIN_DIGITS_MIN 4
+#define PIN_DIGITS_MAX 8
+bool pin_well_formed(const char *pin);

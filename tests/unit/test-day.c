@@ -165,7 +165,8 @@ static void test_jumps(void **state) {
 static void test_a_second_back_and_forth_over_midnight(void **state) {
         (void)state;
         play(&(struct scenario){MIDNIGHT - 2, {
-                {1, 1, 0, true, false, 0}, {1, 1, 0, true, true, 0}, {1, -1, 0, true, false, 0}, {1, 2, 0, true, false, 0},
+                {1, 1, 0, true, false, 0}, {1, 1, 0, true, true, 0}, {1, -1, 0, true, false, 0}, {1, 2, 0,
+                        true, false, 0},
                 {DAY, DAY, 0, true, true, 0}}});
 }
 
