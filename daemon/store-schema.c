@@ -33,7 +33,7 @@ static const struct store_step steps[] = {
                 "CREATE TABLE state (id INTEGER PRIMARY KEY CHECK (id = 1), boot INTEGER, at_usec INTEGER, "
                 "day INTEGER, " COUNTER("collected") ", " COUNTER("consumed") ", " COUNTER("charged") ", "
                 COUNTER("discharged") ", minutes_next INTEGER NOT NULL, minutes_done INTEGER NOT NULL, "
-                "hours_done INTEGER NOT NULL, kept TEXT);"
+                "hours_done INTEGER NOT NULL, batch_boot INTEGER, batch_usec INTEGER, kept TEXT);"
                 "INSERT INTO state (id, minutes_next, minutes_done, hours_done) VALUES (1, 0, 0, 0);"
 
                 "CREATE TABLE minutes (slot INTEGER PRIMARY KEY, number INTEGER NOT NULL, " ROW_COLUMNS ");"

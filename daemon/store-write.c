@@ -424,13 +424,43 @@ static int write_history(struct store_db *db, const struct store_batch *b) {
         return r == SQLITE_OK ? write_progress(db, &p) : r;
 }
 
+/* A commit whose sync failed may be on the card all the same, and is found there by the next opening. */
+static int written_before(struct store_db *db, const struct store_batch *b, bool *ret) {
+        char sql[128];
+        int64_t same;
+        int r;
+
+        (void)snprintf(sql, sizeof(sql), "SELECT count(*) FROM state WHERE batch_boot = %lld AND batch_usec = %lld",
+                       (long long)db->boot, (long long)clock_boottime(b->at));
+        r = store_db_number(db, sql, &same);
+        *ret = same > 0;
+        return r;
+}
+
+static int write_mark(struct store_db *db, const struct store_batch *b) {
+        struct statement t;
+        int r;
+
+        r = statement(db, "UPDATE state SET batch_boot = ?, batch_usec = ?", &t);
+        put(&t, db->boot);
+        put(&t, (int64_t)clock_boottime(b->at));
+        return finish(&t, r);
+}
+
 static int transaction(struct store_db *db, const struct store_batch *b) {
+        bool before = false;
         int r;
 
         r = store_db_exec(db, "BEGIN IMMEDIATE");
         if (r != SQLITE_OK)
                 return r;
         r = find_boot(db);
+        if (r == SQLITE_OK)
+                r = written_before(db, b, &before);
+        if (r == SQLITE_OK && before)
+                return store_db_exec(db, "ROLLBACK");
+        if (r == SQLITE_OK)
+                r = write_mark(db, b);
         if (r == SQLITE_OK)
                 r = write_zero(db, b->zero_usec);
         if (r == SQLITE_OK)

@@ -60,10 +60,12 @@ struct store {
         usec_t aside_until; /* 0 = none was set aside lately */
         char fault[ALARM_TEXT_MAX], aside[ALARM_TEXT_MAX], told[ALARM_TEXT_MAX];
         char logged[ALARM_TEXT_MAX];
+        uint64_t lost_events, lost_minutes; /* in this run */
         struct storage_status status;
 
         /* The write or the load that is under way: the thread's own meanwhile. */
         bool running;
+        bool again; /* the batch failed, and is to be written before any other */
         struct queue taken;
         struct store_batch batch;
         struct store_loaded load;
@@ -255,7 +257,7 @@ static void finish_write(void *userdata) {
         if (s->outcome.done)
                 written(s, now);
         else {
-                s->state_new = s->queue.have_state;
+                s->again = true;
                 if (s->outcome.trouble == STORE_FINE && !s->ending) /* set aside: at once into the new one */
                         s->retry_at = now;
                 else if (!s->ending)
@@ -264,15 +266,22 @@ static void finish_write(void *userdata) {
         work(s);
 }
 
-static void post(struct store *s, void (*run)(void *), void (*finish)(void *)) {
+/* False: the thread is full of questions. */
+static bool post(struct store *s, void (*run)(void *), void (*finish)(void *)) {
         s->running = worker_post(s->worker, run, finish, s) == 0;
-        if (!s->running) /* full of questions */
+        if (!s->running)
                 s->retry_at = usec_add(clock_now(), USEC_PER_SEC);
+        return s->running;
 }
 
+/* What failed is tried again as it was: it may be on the card after all, and must not be there twice. */
 static void start_write(struct store *s, usec_t now) {
         struct queue *t = &s->taken;
 
+        if (s->again) {
+                s->again = !post(s, run_write, finish_write);
+                return;
+        }
         *t = s->queue;
         s->state_new = false;
         s->batch = (struct store_batch){
@@ -289,7 +298,7 @@ static void start_write(struct store *s, usec_t now) {
                 .lost_minutes = t->lost_minutes,
                 .lost_days = t->lost_days,
         };
-        post(s, run_write, finish_write);
+        s->again = !post(s, run_write, finish_write);
 }
 
 /* Whatever is due now. */
@@ -299,8 +308,8 @@ static void work(struct store *s) {
         if (!s->running && s->retry_at <= now) {
                 s->retry_at = 0;
                 if (!s->loaded && !s->ending)
-                        post(s, run_load, finish_load);
-                else if (s->loaded && (urgent(s) || (something_new(s) && (s->ending || s->due <= now))))
+                        (void)post(s, run_load, finish_load); /* else the retry does */
+                else if (s->loaded && (s->again || urgent(s) || (something_new(s) && (s->ending || s->due <= now))))
                         start_write(s, now);
         }
         arm(s);
@@ -329,10 +338,11 @@ void store_put_state(struct store *s, const struct store_state *state) {
 
 void store_put_minute(struct store *s, const struct history_row *row) {
         struct queue *q = &s->queue;
-        size_t in_flight = s->running && s->loaded ? s->taken.n_minutes : 0, place;
+        size_t in_flight = s->loaded && (s->running || s->again) ? s->taken.n_minutes : 0, place;
 
         if (s->off || in_flight == STORE_MINUTES_QUEUED)
                 return;
+        s->lost_minutes += q->n_minutes == STORE_MINUTES_QUEUED;
         place = room(q->minutes, &q->n_minutes, STORE_MINUTES_QUEUED, in_flight, sizeof(*row), &q->lost_minutes);
         q->minutes[place] = *row;
         work(s);
@@ -340,7 +350,7 @@ void store_put_minute(struct store *s, const struct history_row *row) {
 
 void store_put_day(struct store *s, int64_t day, const struct energy_sum sums[_ENERGY_MAX], usec_t length_usec) {
         struct queue *q = &s->queue;
-        size_t in_flight = s->running && s->loaded ? s->taken.n_days : 0, place;
+        size_t in_flight = s->loaded && (s->running || s->again) ? s->taken.n_days : 0, place;
 
         if (s->off || in_flight == DAYS_QUEUED)
                 return;
@@ -352,13 +362,14 @@ void store_put_day(struct store *s, int64_t day, const struct energy_sum sums[_E
 
 void store_put_event(struct store *s, const struct event *event, stored_t done, void *userdata) {
         struct queue *q = &s->queue;
-        size_t in_flight = s->running && s->loaded ? s->taken.n_events : 0, place, n = q->n_events;
+        size_t in_flight = s->loaded && (s->running || s->again) ? s->taken.n_events : 0, place, n = q->n_events;
 
         if (s->off || in_flight == STORE_EVENTS_QUEUED) {
                 if (done)
                         done(userdata, s->off ? 0 : -ENOBUFS);
                 return;
         }
+        s->lost_events += n == STORE_EVENTS_QUEUED;
         if (n == STORE_EVENTS_QUEUED)
                 answer(&s->waiters[in_flight], -ENOBUFS);
         place = room(q->events, &q->n_events, STORE_EVENTS_QUEUED, in_flight, sizeof(*event), &q->lost_events);
@@ -549,6 +560,8 @@ void store_status(struct store *s, struct storage_status *ret_status) {
         st.syncs = atomic_load(&s->vfs.syncs);
         st.queued_events = (uint32_t)s->queue.n_events;
         st.queued_minutes = (uint32_t)s->queue.n_minutes;
+        st.lost_events = s->lost_events;
+        st.lost_minutes = s->lost_minutes;
         memcpy(st.fault, s->told, sizeof(st.fault));
         *ret_status = st;
 }
