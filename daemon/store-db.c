@@ -238,10 +238,11 @@ static int open_handle(struct store_db *db, bool alone) {
         (void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
         (void)sqlite3_busy_timeout(db->handle, alone ? 0 : BUSY_MSEC);
         db->read_only = sqlite3_db_readonly(db->handle, "main") == 1;
+        /* The locking mode first: some of the others already look into the file, and then it is too late for it. */
         (void)snprintf(setup, sizeof(setup),
-                       "PRAGMA page_size = 1024; PRAGMA cache_size = 64; PRAGMA synchronous = FULL; "
-                       "PRAGMA secure_delete = OFF; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY; "
-                       "PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF; PRAGMA locking_mode = %s",
+                       "PRAGMA locking_mode = %s; PRAGMA page_size = 1024; PRAGMA cache_size = 64; "
+                       "PRAGMA synchronous = FULL; PRAGMA secure_delete = OFF; PRAGMA wal_autocheckpoint = 0; "
+                       "PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF",
                        alone ? "EXCLUSIVE" : "NORMAL");
         return store_db_exec(db, setup);
 }

@@ -54,7 +54,7 @@ struct store_day {
 
 /* What one commit takes. */
 struct store_batch {
-        usec_t at; /* when it was put together; tried again it is the same batch, and is written once (see store-write.c) */
+        usec_t at; /* when it was put together; tried again it is the same, and is written once */
         const struct store_state *state; /* NULL = not known yet */
         struct maybe64 zero_usec;        /* store_clock() */
         const struct event *events;
