@@ -2,9 +2,11 @@
 
 /* The config file under any bytes: it is taken whole or refused with a place, never half.
  *
- * A first byte of 0x01, with which no YAML can begin, says that the others are not the text itself but words of it: so
- * a fuzzer that knows no YAML writes files that pass the parser and reach what reads them. */
+ * A first byte with which no YAML can begin says that the others are not the text itself, so that a fuzzer that knows
+ * no YAML gets past the parser. 0x01: they are words of it. 0x02 to 0x08: the choices in writing a whole file by the
+ * plan of smartbms.yaml(5), most of it good. */
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,7 +74,226 @@ static const char *const words[] = {
         "x", "_", "/",
 };
 #define N_WORDS (sizeof(words) / sizeof(words[0]))
+
+/* ---- whole files, by the plan of smartbms.yaml(5) --------------------------------------------------------------- */
+
 #define WRITTEN_MAX 4096
+
+struct writer {
+        const uint8_t *data;
+        size_t size;
+        char *text;
+        size_t n;
+        bool block; /* maps within the root as lines, else in braces */
+        unsigned lines; /* names of GPIO lines given out */
+};
+
+static uint8_t take(struct writer *w) {
+        if (w->size == 0)
+                return 0;
+        w->size--;
+        return *w->data++;
+}
+
+/* What has no room is left out. */
+static void put(struct writer *w, const char *text) {
+        size_t length = strlen(text);
+
+        if (w->n + length > WRITTEN_MAX)
+                return;
+        memcpy(w->text + w->n, text, length);
+        w->n += length;
+}
+
+struct key {
+        const char *name;
+        const char *values[8]; /* good ones; none: by the writer below */
+        void (*write)(struct writer *w, unsigned depth);
+};
+
+static void write_any(struct writer *w) {
+        char text[24];
+        uint8_t how = take(w);
+
+        if (how < 0x40)
+                snprintf(text, sizeof(text), "%d", (int)take(w) * 256 + take(w));
+        else if (how < 0x60)
+                snprintf(text, sizeof(text), "%d.%uV", (int)(int8_t)take(w), take(w));
+        else if (how < 0x70) {
+                put(w, "[{}, x]");
+                return;
+        } else if (how < 0x80) {
+                put(w, "{vmax: 3.6V}");
+                return;
+        } else if (how < 0xc0) {
+                put(w, words[how % N_WORDS]); /* what YAML makes of it */
+                return;
+        } else
+                snprintf(text, sizeof(text), "\"\\u%04x%c\"", 0x00a0 + take(w), 'a' + take(w) % 26);
+        put(w, text);
+}
+
+static void write_value(struct writer *w, const struct key *key, unsigned depth) {
+        uint8_t how = take(w);
+        size_t n = 0;
+
+        if (how >= 0xf0) {
+                write_any(w);
+                return;
+        }
+        if (key->write) {
+                key->write(w, depth);
+                return;
+        }
+        while (n < 8 && key->values[n])
+                n++;
+        put(w, key->values[how % n]);
+}
+
+static void begin_entry(struct writer *w, unsigned depth, bool first) {
+        if (depth > 0 && !w->block) {
+                put(w, first ? "" : ", ");
+                return;
+        }
+        if (depth > 0 || !first)
+                put(w, "\n");
+        for (unsigned i = 0; i < depth; i++)
+                put(w, "  ");
+}
+
+/* The keys whose bit is not set, in their order; now and then one more of anything. */
+static void write_map(struct writer *w, const struct key *keys, unsigned leave_out, unsigned depth) {
+        bool first = true;
+
+        if (depth > 0 && !w->block)
+                put(w, "{");
+        for (unsigned i = 0; keys[i].name; i++) {
+                if (leave_out >> i & 1)
+                        continue;
+                begin_entry(w, depth, first);
+                first = false;
+                put(w, keys[i].name);
+                put(w, ": ");
+                write_value(w, &keys[i], depth + 1);
+        }
+        if (first || take(w) >= 0xf0) {
+                begin_entry(w, depth, first);
+                put(w, keys[take(w) % 2].name);
+                put(w, ": ");
+                write_any(w);
+        }
+        if (depth > 0 && !w->block)
+                put(w, "}");
+}
+
+static void write_line(struct writer *w, unsigned depth) {
+        char text[24];
+        uint8_t how = take(w);
+
+        (void)depth;
+        w->lines += how < 0xe0;
+        snprintf(text, sizeof(text), "%s%s%u%s", how & 1 ? "\"!" : "\"", how & 2 ? "chip:" : "LINE", w->lines, "\"");
+        put(w, text);
+}
+
+static void write_relay(struct writer *w, unsigned depth) {
+        static const struct key keys[] = {
+                {"type", {"latching"}, NULL},   {"set", {0}, write_line},  {"reset", {0}, write_line},
+                {"type", {"monostable"}, NULL}, {"line", {0}, write_line}, {"pulse", {"10", "500", "51 ms"}, NULL},
+                {"feedback", {0}, write_line},  {0}};
+        const unsigned latching = 0x18, monostable = 0x27; /* what each leaves out */
+        uint8_t how = take(w);
+        unsigned leave_out = (how & 1 ? latching : monostable) | (how >> 1 & 0x60);
+
+        write_map(w, keys, how >= 0xf8 ? take(w) : leave_out, depth);
+}
+
+static void write_setting(struct writer *w, enum setting setting) {
+        const struct setting_info *info = setting_info(setting);
+        uint8_t how = take(w);
+        char text[64];
+
+        if (how >= 0xf0)
+                write_any(w);
+        else if (info->unit == UNIT_WORD)
+                put(w, info->words[how % (info->max + 1)]);
+        else {
+                int64_t span = (int64_t)info->max - info->min + (how >= 0xe8 ? 2 : 1);
+                int64_t value = info->min + (take(w) * 65536 + take(w) * 256 + take(w)) % span;
+
+                if (info->standard.known && how >= 0x40 && how < 0xe0) /* near the default, so that they go together */
+                        value = info->standard.value + how % 8 - 4;
+                setting_format(setting, info->optional && how < 0x10 ? none() : some((int32_t)value), text,
+                               sizeof(text));
+                put(w, text);
+        }
+}
+
+static void write_settings(struct writer *w, unsigned depth) {
+        uint32_t seen = 0;
+        bool first = true;
+
+        if (!w->block)
+                put(w, "{");
+        for (unsigned n = take(w) % 12 + 1; n > 0; n--) {
+                uint8_t which = take(w);
+                enum setting setting = (enum setting)(which % _SETTING_MAX);
+
+                if ((seen >> setting & 1) && which < 0xf8)
+                        continue;
+                seen |= UINT32_C(1) << setting;
+                begin_entry(w, depth, first);
+                first = false;
+                put(w, setting_info(setting)->key);
+                put(w, ": ");
+                write_setting(w, setting);
+        }
+        if (!w->block)
+                put(w, "}");
+}
+
+static void write_relays(struct writer *w, unsigned depth) {
+        static const struct key keys[] = {
+                {"driver", {"gpio", "log", "gpio"}, NULL},
+                {"charge", {0}, write_relay},
+                {"load", {0}, write_relay},
+                {0}};
+        uint8_t how = take(w);
+
+        write_map(w, keys, how < 0xe0 ? 0 : how, depth);
+}
+
+static void write_output(struct writer *w, unsigned depth) {
+        static const struct key keys[] = {
+                {"port", {"/dev/ttyUSB1", "/dev/ttyUSB0"}, NULL}, {"pty", {"/run/x", "/dev/ttyUSB0"}, NULL}, {0}};
+        uint8_t how = take(w);
+
+        write_map(w, keys, how < 0x78 ? 1 : how < 0xf0 ? 2 : how, depth);
+}
+
+static void write_port(struct writer *w, unsigned depth) {
+        static const struct key keys[] = {
+                {"path", {"/dev/ttyUSB0", "/dev/serial/by-id/x"}, NULL},
+                {"usb", {"\"0403:6001\"", "0403:6001:A50285BI"}, NULL}, {0}};
+        uint8_t how = take(w);
+
+        write_map(w, keys, how < 0x78 ? 2 : how < 0xf0 ? 1 : how, depth);
+}
+
+static void write_file(struct writer *w) {
+        static const struct key keys[] = {
+                {"port", {0}, write_port}, {"role", {"gateway", "gateway", "monitor"}, NULL},
+                {"temperature", {"sheet", "legacy"}, NULL}, {"current_check", {"on", "off", "yes", "no", "true"}, NULL},
+                {"tap", {"in", "last"}, NULL}, {"cells", {"2", "16", "255"}, NULL},
+                {"sensor_type", {"25", "100A", "400 A", "2000", "1000"}, NULL},
+                {"deadman_on_ineffective", {"on", "off", "false"}, NULL}, {"relays", {0}, write_relays},
+                {"output", {0}, write_output}, {"settings", {0}, write_settings}, {0}};
+        unsigned leave_out = take(w);
+
+        leave_out |= (unsigned)take(w) << 8;
+        write_map(w, keys, leave_out, 0);
+        put(w, "\n");
+}
 
 /* 0xc0 and above: a setting's name; below: a word. What has no room is left out. */
 static size_t write_words(const uint8_t *data, size_t size, char text[WRITTEN_MAX]) {
@@ -96,11 +317,18 @@ static size_t write_words(const uint8_t *data, size_t size, char text[WRITTEN_MA
 }
 
 static int parse(const uint8_t *data, size_t size, struct config *ret_config, char **ret_error) {
+        struct writer w = {0};
         char text[WRITTEN_MAX];
 
-        if (size == 0 || data[0] != 0x01)
+        if (size == 0 || data[0] == 0 || data[0] > 0x08)
                 return config_parse("fuzz", (const char *) data, size, ret_config, ret_error);
-        return config_parse("fuzz", text, write_words(data + 1, size - 1, text), ret_config, ret_error);
+        w = (struct writer){.data = data + 1, .size = size - 1, .text = text};
+        w.block = data[0] & 1;
+        if (data[0] == 0x01)
+                w.n = write_words(data + 1, size - 1, text);
+        else
+                write_file(&w);
+        return config_parse("fuzz", text, w.n, ret_config, ret_error);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
