@@ -6,10 +6,8 @@
  * limit.
  *
  * It is replaced whole: written beside (.new), synced, renamed, the directory synced; the one before it is kept as
- * settings.yaml.previous, and at no moment are both gone (after the first write they are the same, so that from then
- * on
- * a loss is seen). The last line is a checksum over all above it. Synchronous: settings-writer.h has a thread for
- * it. */
+ * settings.yaml.previous, and at no moment are both gone (after the first write they are the same, so that from then on
+ * a loss is seen). The last line is a checksum over all above it. Synchronous: settings-writer.h has a thread. */
 
 #include "settings.h"
 #include "settings-pin.h"
@@ -48,7 +46,6 @@ int settings_file_format(const struct kept_settings *k, char *ret_text, size_t s
 int settings_file_parse(const char *text, size_t length, struct kept_settings *ret_settings, char *ret_error,
                         size_t size);
 
-/* Atomically, as above. A file that is damaged is put aside as settings.yaml.bad. 0 or -Exxx; -EINVAL: no settings
- * that
+/* Atomically, as above. A file that is damaged is put aside as settings.yaml.bad. 0 or -Exxx; -EINVAL: no settings that
  * could be read again. */
 int settings_file_write(const char *directory, const struct kept_settings *k);
