@@ -12,9 +12,11 @@ makes them durable:
 Half of the images take the extremes, on purpose: nothing of what was not synced, all of it, all of it up to a moment.
 """
 
+import json
 import os
 import random
 import struct
+import subprocess
 
 SECTOR = 512
 START, OPEN, CLOSE, WRITE, TRUNCATE, ALLOCATE, SYNC, LINK, RENAME, UNLINK, MKDIR = range(11)
@@ -281,3 +283,21 @@ def cuts(steps, count, seed, root, journal="ext4", forget=lambda name, directory
             number += 1
         if step:
             card.do(step)
+
+
+class Judge:
+    """judge.c: what the daemon would find in a directory."""
+
+    def __init__(self, program):
+        self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+
+    def ask(self, directory):
+        self.process.stdin.write(directory + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        assert line.endswith("\n"), f"judge ended over {directory}"
+        return json.loads(line)
+
+    def end(self):
+        self.process.stdin.close()
+        assert self.process.wait() == 0, "judge failed"
