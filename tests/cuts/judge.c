@@ -2,7 +2,8 @@
 
 /* What the daemon would find in each state directory named on stdin, by the daemon's own code; a JSON object a line:
  *
- *   settings  first, good, previous, damaged (settings-file.h); values: what would be in force; by: who changed it last
+ *   settings  first, good, previous, damaged (settings-file.h); values: what would be in force; by: who changed it last;
+ *             pin: its hash
  *   found     a state of an earlier run; at: its time, seconds of CLOCK_BOOTTIME, 0 in another boot; today, total: the
  *             counters, mWh; day; kept: "" or why the latches would not be taken; soc: permyriad, as restored
  *   events    [id, seconds of CLOCK_BOOTTIME, kind, by, key, after, text], oldest first
@@ -54,6 +55,7 @@ static bool put_settings(const char *directory) {
                 return false;
         (void)printf("{\"settings\": \"%s\"", states[state]);
         put_named("by", k.by);
+        put_named("pin", k.pin_hash);
         (void)printf(", \"values\": {");
         for (enum setting i = 0; i < _SETTING_MAX; i++) {
                 (void)printf("%s\"%s\": ", i > 0 ? ", " : "", setting_info(i)->key);
@@ -113,7 +115,8 @@ static void put_database(const char *directory, struct store_vfs *vfs, const cha
         (void)printf(", \"at\": %.6f", (double)clock_boottime(l.state.at) / 1e6);
         put_counters(&l.state);
         (void)printf(", \"day\": %" PRId64, l.state.day.known ? l.state.day.value : -1);
-        put_kept(&l.state);
+        if (l.found)
+                put_kept(&l.state);
 
         store_db_events(&db, 0, STORE_EVENTS_KEPT, &events, &n, &o);
         if (!last.text[0] && !last.aside[0])
