@@ -2,8 +2,8 @@
 
 /* What the daemon would find in each state directory named on stdin, by the daemon's own code; a JSON object a line:
  *
- *   settings  first, good, previous, damaged (settings-file.h); values: what would be in force; by: who changed it last;
- *             pin: its hash
+ *   settings  first, good, previous, damaged (settings-file.h); values: what would be in force; by: who changed it
+ *             last; pin: its hash
  *   found     a state of an earlier run; at: its time, seconds of CLOCK_BOOTTIME, 0 in another boot; today, total: the
  *             counters, mWh; day; kept: "" or why the latches would not be taken; soc: permyriad, as restored
  *   events    [id, seconds of CLOCK_BOOTTIME, kind, by, key, after, text], oldest first
@@ -126,7 +126,8 @@ static void put_database(const char *directory, struct store_vfs *vfs, const cha
                 const struct event *e = &events[i].event;
                 const char *parts[] = {event_kind_name(e->kind), e->by, e->key, e->after, e->text};
 
-                (void)printf("%s[%" PRId64 ", %.6f", i > 0 ? ", " : "", events[i].id, (double)clock_boottime(e->at) / 1e6);
+                (void)printf("%s[%" PRId64 ", %.6f", i > 0 ? ", " : "", events[i].id,
+                             (double)clock_boottime(e->at) / 1e6);
                 for (size_t k = 0; k < sizeof(parts) / sizeof(parts[0]); k++) {
                         (void)printf(", ");
                         put_string(parts[k]);
@@ -155,7 +156,8 @@ static void put_integrity(const char *path) {
         const char *word = "does not open";
 
         if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
-            sqlite3_prepare_v2(db, "PRAGMA integrity_check", -1, &s, NULL) == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW)
+            sqlite3_prepare_v2(db, "PRAGMA integrity_check", -1, &s, NULL) == SQLITE_OK &&
+            sqlite3_step(s) == SQLITE_ROW)
                 word = (const char *)sqlite3_column_text(s, 0);
         put_named("integrity", word ? word : "");
         (void)sqlite3_finalize(s);
