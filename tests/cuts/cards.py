@@ -12,9 +12,12 @@ makes them durable:
 Half of the images take the extremes, on purpose: nothing of what was not synced, all of it, all of it up to a moment.
 """
 
+import bisect
+import json
 import os
 import random
 import struct
+import subprocess
 
 SECTOR = 512
 START, OPEN, CLOSE, WRITE, TRUNCATE, ALLOCATE, SYNC, LINK, RENAME, UNLINK, MKDIR = range(11)
@@ -193,6 +196,9 @@ class Card:
         elif kind == UNLINK:
             self.change(lambda names: names.pop(step.source))
         elif kind == MKDIR:
+            if step.source == "":
+                return      # itself, just before the first file
+
             def make(names):
                 names[step.source] = File()
                 names[step.source].directory = True
@@ -256,28 +262,54 @@ MODES = [NOTHING] * 3 + [ALL] * 2 + [MOMENT] * 4 + [SECTORS] * 8 + [MOST] * 3
 
 
 def moments(steps, count, dice, first):
-    """Half of them anywhere among the steps, half in any stretch between two syncs, be it of one step or of a thousand."""
+    """(number of steps done, time). A third of them anywhere among the steps, a third in any stretch between two syncs, be it
+    of one step or of a thousand: each as late as can be before the next step. A third at any time."""
     starts = [n + 1 for n, step in enumerate(steps) if step.kind == SYNC and n + 1 > first]
-    stretches = list(zip([first] + starts, starts + [len(steps)]))
-    stretches = [(a, b) for a, b in stretches if a <= b]
-    return sorted(dice.randint(first, len(steps)) if dice.random() < 0.5 else dice.randint(*dice.choice(stretches))
-                  for _ in range(count))
+    stretches = [(a, b) for a, b in zip([first] + starts, starts + [len(steps)]) if a <= b]
+    begun = [step.begun for step in steps] + [steps[-1].done]
+    made = []
+    for _ in range(count):
+        how = dice.randrange(3)
+        if how == 2:
+            at = dice.uniform(begun[first], begun[-1])
+            made.append((bisect.bisect_left(begun, at), at))
+        else:
+            n = dice.randint(first, len(steps)) if how == 0 else dice.randint(*dice.choice(stretches))
+            made.append((n, begun[n]))
+    return sorted(made)
 
 
 def cuts(steps, count, seed, root, journal="ext4", forget=lambda name, directory: False, first=1):
     """Yields (directory, time, mode, number of steps done) for each of `count` cuts behind at least `first` steps, in the
-    order of time. A cut's time is the last moment before the next step: whatever was promised by then must hold."""
+    order of time. Whatever was promised by then must hold."""
     dice = random.Random(seed)
     card = Card(journal, forget)
-    end = steps[-1].done
-    at = moments(steps, count, dice, first)
+    chosen = moments(steps, count, dice, first)
     number = 0
     for n, step in enumerate(steps + [None]):
-        while number < count and at[number] == n:
+        while number < count and chosen[number][0] == n:
             to = os.path.join(root, f"cut-{number}")
             mode = dice.choice(MODES)
             card.image(dice, mode, to)
-            yield to, step.begun if step else end, mode, n
+            yield to, chosen[number][1], mode, n
             number += 1
         if step:
             card.do(step)
+
+
+class Judge:
+    """judge.c: what the daemon would find in a directory."""
+
+    def __init__(self, program):
+        self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+
+    def ask(self, directory):
+        self.process.stdin.write(directory + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        assert line.endswith("\n"), f"judge ended over {directory}"
+        return json.loads(line)
+
+    def end(self):
+        self.process.stdin.close()
+        assert self.process.wait() == 0, "judge failed"

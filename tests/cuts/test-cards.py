@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Does the model of a card (cards.py) find losses where there are some, and none where there are none?
 
-  test-cards.py PLAIN JUDGE-SETTINGS RECORD-IO CUTS SEED
+  test-cards.py PLAIN JUDGE RECORD-IO CUTS SEED
 
 plain.c is recorded once with synchronous=FULL and once with NORMAL, and cut CUTS times each way: as it is, with the journal of
 ext4 and strictly; and on cards that forget the syncs of the WAL, of the database, of the directory, of the new settings file.
@@ -32,20 +32,6 @@ def record(plain, record_io, directory, synchronous, rounds, seed):
         card.do(step)
     card.compare(state)
     return steps, promised
-
-
-class Judge:
-    def __init__(self, program):
-        self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
-
-    def ask(self, directory):
-        self.process.stdin.write(directory + "\n")
-        self.process.stdin.flush()
-        return self.process.stdout.readline().rstrip("\n").split(" ", 2)
-
-    def end(self):
-        self.process.stdin.close()
-        assert self.process.wait() == 0, "judge-settings failed"
 
 
 def database(path):
@@ -86,8 +72,9 @@ def count_losses(recording, judge, count, seed, root, **how):
             losses["back"] += state < least
             if mode == cards.NOTHING:
                 least = max(least, state)
-        name, capacity, by = judge.ask(directory)
-        good = name == "good" and int(capacity) - 1000 >= due.get("settings", 0) and by == f"change {int(capacity) - 1000}"
+        answer = judge.ask(directory)
+        name, n = answer["settings"], (answer["values"]["capacity"] or 0) - 1000
+        good = name == "good" and n >= due.get("settings", 0) and answer["by"] == f"change {n}"
         first = name == "first" and "settings" not in due
         # while the first file is being written it is damaged for who comes by; nothing was promised then
         early = name in ("previous", "damaged") and "settings" not in due
@@ -99,7 +86,7 @@ def count_losses(recording, judge, count, seed, root, **how):
 def main():
     if len(sys.argv) != 6:
         sys.exit(__doc__)
-    plain, judge_settings, record_io, count, seed = *sys.argv[1:4], int(sys.argv[4]), int(sys.argv[5])
+    plain, judge_program, record_io, count, seed = *sys.argv[1:4], int(sys.argv[4]), int(sys.argv[5])
     with open(plain, "rb") as f:
         if b"__asan_init" in f.read():
             print("skipped: the sanitizer's library must come before the one that records")
@@ -111,7 +98,7 @@ def main():
             os.mkdir(os.path.join(root, d))
         full = record(plain, record_io, os.path.join(root, "full"), "full", 150, seed)
         normal = record(plain, record_io, os.path.join(root, "normal"), "normal", 150, seed)
-        judge = Judge(judge_settings)
+        judge = cards.Judge(judge_program)
 
         def of(pattern):
             return lambda name, directory: bool(re.fullmatch(pattern, name))
