@@ -76,14 +76,16 @@ static inline int on_set_pin(void *userdata, const char *pin, const char *by, st
         return command(f, by, reply, ret_error, size);
 }
 
-static inline int on_backup(void *userdata, int fd, const char *by, struct bus_reply *reply, char *ret_error, size_t size) {
+static inline int on_backup(void *userdata, int fd, const char *by, struct bus_reply *reply, char *ret_error,
+                            size_t size) {
         struct fixture *f = userdata;
 
         f->fd = fd;
         return command(f, by, reply, ret_error, size);
 }
 
-static inline void on_events(void *userdata, int64_t after_id, uint32_t limit, events_answer_t answer, void *answer_userdata) {
+static inline void on_events(void *userdata, int64_t after_id, uint32_t limit, events_answer_t answer,
+                             void *answer_userdata) {
         struct fixture *f = userdata;
 
         f->answer_events = answer;
