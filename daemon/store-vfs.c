@@ -123,8 +123,8 @@ static int vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int 
         f->v = (struct store_vfs *)vfs;
         f->real = (sqlite3_file *)f->space;
         /* SQLite syncs the directory after the first write to a log that it may have made: not when it is there. */
-        if ((flags & SQLITE_OPEN_WAL) && below(vfs)->xAccess(below(vfs), name, SQLITE_ACCESS_EXISTS, &there) == SQLITE_OK &&
-            there)
+        if ((flags & SQLITE_OPEN_WAL) &&
+            below(vfs)->xAccess(below(vfs), name, SQLITE_ACCESS_EXISTS, &there) == SQLITE_OK && there)
                 flags &= ~SQLITE_OPEN_CREATE;
         r = below(vfs)->xOpen(below(vfs), name, f->real, flags, &got);
         if (r != SQLITE_OK) {
