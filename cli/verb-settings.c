@@ -55,8 +55,8 @@ int check_names(struct cli *c) {
 
         for (int i = 0; i < c->n_args; i++)
                 if (is_pin(c->args[i]))
-                        return fail(EXIT_REFUSED, "the PIN is never shown,
-                                and is not in the config file: it can be set");
+                        return fail(EXIT_REFUSED,
+                                    "the PIN is never shown, and is not in the config file: it can be set");
         return find_settings(c, 1, named);
 }
 
