@@ -154,7 +154,8 @@ static void test_clearing_does_not_show(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_a_minute),   cmocka_unit_test(test_stale), cmocka_unit_test(test_nothing_heard),
-                cmocka_unit_test(test_no_current), cmocka_unit_test(test_gap),   cmocka_unit_test(test_clearing_does_not_show),
+                cmocka_unit_test(test_no_current), cmocka_unit_test(test_gap),
+                cmocka_unit_test(test_clearing_does_not_show),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
