@@ -61,8 +61,9 @@ class Storage(unittest.TestCase):
         self.rig.daemon.both("closed", timeout=20)
         self.ctl("set", "vmax", "3.60V", "tmax", "50degC")
         # Full: three messages with every cell at V-bypass.
+        since = harness.now()
         self.rig.stream.mv = [3500] * 4
-        self.rig.daemon.relay("charge", "open", timeout=10)
+        self.rig.daemon.relay("charge", "open", since, timeout=10)
         self.rig.stream.mv = [3340] * 4
         end = harness.now() + 10  # nobody was told yet that it is kept
         while "full-sync" not in [e["kind"] for e in self.json("events")["events"]]:
@@ -76,12 +77,13 @@ class Storage(unittest.TestCase):
             self.assertGreater(soc["soc_percent"], 99)
             why = self.json("why", "charge")
             self.assertFalse(why["closed"])
-            self.assertIn("soc", [h["name"] for h in why["holds"]], why)
+            self.assertIn("soc", [h["hold"] for h in why["holds"]], why)
             self.assertEqual(why["rule"], "full")
             self.assertTrue(self.json("why", "load")["closed"])
         # 94 % is below charge restart, and its delay is long over.
+        since = harness.now()
         self.ctl("soc", "set", "94%")
-        self.rig.daemon.relay("charge", "closed", timeout=70)
+        self.rig.daemon.relay("charge", "closed", since, timeout=70)
 
     def test_acknowledged_is_kept(self):
         """Each answer is a promise, though the daemon dies with it."""
