@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "client.h"
+#include "reading.h"
 
 /* Exit codes, part of the interface (smartbmsctl(1)). */
 enum {
@@ -17,6 +18,7 @@ enum {
         EXIT_USAGE = 2,
         EXIT_NO_DAEMON = 3,
         EXIT_DATA_STALE = 4, /* the answer is printed, but rests on old readings */
+        EXIT_NOT_STORED = 5, /* what was asked for is in force, but not on the card */
 };
 
 enum option_flags {
@@ -25,12 +27,22 @@ enum option_flags {
         OPTION_COUNT = 1 << 2,
         OPTION_ONCE = 1 << 3,
         OPTION_SIZE = 1 << 4,
+        OPTION_TODAY = 1 << 5,
+        OPTION_DAYS = 1 << 6,
+        OPTION_TOTAL = 1 << 7,
+        OPTION_YES = 1 << 8,
+        OPTION_FROM = 1 << 9,
+        OPTION_TO = 1 << 10,
+        OPTION_RESOLUTION = 1 << 11,
+        OPTION_CSV = 1 << 12,
+        OPTION_FOLLOW = 1 << 13,
 };
 
 struct cli {
         const char *address; /* --bus; NULL = the system bus */
         unsigned options;    /* the OPTION_ flags that were given */
-        int64_t minutes, count;
+        int64_t minutes, count, days;
+        const char *from, *to, *resolution;
         int rows, columns; /* --size */
         char *const *args; /* what follows the verb */
         int n_args;
@@ -62,6 +74,10 @@ int check_changes(struct cli *c);
 int check_relay(struct cli *c);
 int check_minutes(struct cli *c);
 int check_percent(struct cli *c);
+int check_energy(struct cli *c);
+int check_clear(struct cli *c);
+int check_history(struct cli *c);
+int check_events(struct cli *c);
 int verb_status(struct cli *c);
 int verb_cells(struct cli *c);
 int verb_cells_accept(struct cli *c);
@@ -74,11 +90,22 @@ int verb_release(struct cli *c);
 int verb_recover(struct cli *c);
 int verb_soc_set(struct cli *c);
 int verb_energy(struct cli *c);
+int verb_energy_clear(struct cli *c);
+int verb_history(struct cli *c);
+int verb_events(struct cli *c);
+int verb_storage(struct cli *c);
+int verb_backup(struct cli *c);
+int verb_settings_export(struct cli *c);
+int verb_settings_import(struct cli *c);
+int verb_settings_confirm(struct cli *c);
 int verb_config_check(struct cli *c);
 int verb_config_diff(struct cli *c);
 int verb_version(struct cli *c);
 int verb_watch(struct cli *c);
 int verb_help(struct cli *c);
+
+/* The settings that are named, as they were and as they are now. Returns an exit code. */
+int print_changes(struct cli *c, const bool named[static _SETTING_MAX], const struct settings *before);
 
 /* One line on stderr, "smartbmsctl: ...", and the exit code back. */
 int fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));

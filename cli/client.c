@@ -2,6 +2,7 @@
 #include "client.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -87,6 +88,11 @@ void client_close(struct client *c) {
         c->bus = sd_bus_close_unref(c->bus);
 }
 
+int client_bad_call(struct client *c, const char *method, int error) {
+        snprintf(c->error, sizeof(c->error), "cannot make a call of %s: %s", method, strerror(-error));
+        return error == -ENOTCONN || error == -ECONNRESET ? EXIT_NO_DAEMON : EXIT_REFUSED;
+}
+
 int client_new_call(struct client *c, const char *interface, const char *method, sd_bus_message **ret) {
         sd_bus_message *m = NULL;
         int r;
@@ -97,8 +103,7 @@ int client_new_call(struct client *c, const char *interface, const char *method,
                 r = sd_bus_message_set_auto_start(m, false);
         if (r < 0) {
                 sd_bus_message_unref(m);
-                snprintf(c->error, sizeof(c->error), "cannot make a call of %s: %s", method, strerror(-r));
-                return r == -ENOTCONN || r == -ECONNRESET ? EXIT_NO_DAEMON : EXIT_REFUSED;
+                return client_bad_call(c, method, r);
         }
         *ret = m;
         return 0;
@@ -133,7 +138,7 @@ static int call_failed(struct client *c, int r, const sd_bus_error *error) {
                 snprintf(c->error, sizeof(c->error), "%s", error->message);
         else
                 snprintf(c->error, sizeof(c->error), "%s", error->name ? error->name : strerror(-r));
-        return EXIT_REFUSED;
+        return sd_bus_error_has_name(error, SMARTBMS_ERROR_NOT_STORED) ? EXIT_NOT_STORED : EXIT_REFUSED;
 }
 
 int client_send(struct client *c, sd_bus_message *call, usec_t timeout, sd_bus_message **ret_reply) {
@@ -143,6 +148,24 @@ int client_send(struct client *c, sd_bus_message *call, usec_t timeout, sd_bus_m
         r = sd_bus_call(c->bus, call, timeout, &error, ret_reply);
         r = r < 0 ? call_failed(c, r, &error) : 0;
         sd_bus_error_free(&error);
+        return r;
+}
+
+int client_command(struct client *c, const char *interface, const char *method, usec_t timeout, const char *types,
+                   ...) {
+        sd_bus_message *call = NULL, *reply = NULL;
+        va_list ap;
+        int r;
+
+        r = client_new_call(c, interface, method, &call);
+        if (r != 0)
+                return r;
+        va_start(ap, types);
+        r = sd_bus_message_appendv(call, types, ap);
+        va_end(ap);
+        r = r < 0 ? client_bad_call(c, method, r) : client_send(c, call, timeout, &reply);
+        sd_bus_message_unref(call);
+        sd_bus_message_unref(reply);
         return r;
 }
 
@@ -201,4 +224,38 @@ int client_each_entry(sd_bus_message *m, client_entry_fn fn, void *userdata) {
         if (r < 0)
                 return r;
         return sd_bus_message_exit_container(m);
+}
+
+int client_read_maybe(sd_bus_message *m, struct maybe64 *ret) {
+        int known;
+        int64_t value;
+        int r;
+
+        r = sd_bus_message_read(m, "(bx)", &known, &value);
+        if (r < 0)
+                return r;
+        *ret = known ? some64(value) : none64();
+        return 0;
+}
+
+int client_read_text(sd_bus_message *m, char *to, size_t size) {
+        const char *s;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &s);
+        if (r < 0)
+                return r;
+        snprintf(to, size, "%s", s);
+        return 0;
+}
+
+int client_read_bool(sd_bus_message *m, bool *ret) {
+        int yes;
+        int r;
+
+        r = sd_bus_message_read(m, "b", &yes);
+        if (r < 0)
+                return r;
+        *ret = yes;
+        return 0;
 }

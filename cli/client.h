@@ -11,11 +11,14 @@
 #define SMARTBMS_BUS_NAME "org.smartbms1"
 #define SMARTBMS_BUS_PATH "/org/smartbms1"
 #define SMARTBMS_INTERFACE(name) "org.smartbms1." name
+#define SMARTBMS_ERROR_NOT_STORED "org.smartbms1.Error.NotStored"
 
 /* Reading answers from memory: a daemon that needs longer hangs. */
 #define CLIENT_READ_TIMEOUT_USEC USEC_PER_SEC
 /* A change may wait for the disk (design 8: at most 3 s). */
 #define CLIENT_CHANGE_TIMEOUT_USEC (5 * USEC_PER_SEC)
+/* Reading from a card that stalls. */
+#define CLIENT_STORE_TIMEOUT_USEC (10 * USEC_PER_SEC)
 
 #define CLIENT_ERROR_MAX 512
 
@@ -25,12 +28,18 @@ struct client {
         char error[CLIENT_ERROR_MAX]; /* the newest failure, one sentence */
 };
 
-/* Each returns 0 or an exit code (EXIT_NO_DAEMON, EXIT_REFUSED) with client.error set. */
+/* Each returns 0 or an exit code (EXIT_NO_DAEMON, EXIT_REFUSED, EXIT_NOT_STORED) with client.error set. */
 int client_open(struct client *c, const char *address);
 void client_close(struct client *c);
 
 int client_new_call(struct client *c, const char *interface, const char *method, sd_bus_message **ret);
 int client_send(struct client *c, sd_bus_message *call, usec_t timeout, sd_bus_message **ret_reply);
+
+int client_bad_call(struct client *c, const char *method, int error); /* what could not be sent */
+
+/* A call whose answer says no more than that it is done; arguments as for sd_bus_message_append(). */
+int client_command(struct client *c, const char *interface, const char *method, usec_t timeout, const char *types,
+                   ...);
 
 /* The reply's a{sv} of every property of an interface. */
 int client_get_all(struct client *c, const char *interface, sd_bus_message **ret_reply);
@@ -43,3 +52,8 @@ int client_bad_reply(struct client *c, int error);
  * error. */
 typedef int (*client_entry_fn)(void *userdata, const char *key, const char *contents, sd_bus_message *m);
 int client_each_entry(sd_bus_message *m, client_entry_fn fn, void *userdata);
+
+/* The next value of a message: 0 or positive, or a negative error. A text that is too long is cut. */
+int client_read_maybe(sd_bus_message *m, struct maybe64 *ret); /* (bx) */
+int client_read_text(sd_bus_message *m, char *to, size_t size);
+int client_read_bool(sd_bus_message *m, bool *ret);

@@ -135,3 +135,31 @@ void document_setting(struct json *j, const char *key, enum setting setting, str
         }
         json_number(j, key, value.known ? some64(value.value) : none64(), setting_units[info->unit].decimals);
 }
+
+enum rule document_rule(const char *name) {
+        for (int i = 0; i < _RULE_MAX; i++)
+                if (strcmp(rule_name(i), name) == 0)
+                        return i;
+        return _RULE_MAX;
+}
+
+void document_quantity(struct json *j, enum quantity quantity, struct maybe64 value, struct maybe64 limit) {
+        static const struct {
+                const char *value, *limit;
+                unsigned decimals;
+        } keys[] = {
+                [QUANTITY_NONE] = {NULL, NULL, 0},
+                [QUANTITY_MV] = {"value_v", "limit_v", 3},
+                [QUANTITY_DECIC] = {"value_degc", "limit_degc", 1},
+                [QUANTITY_PERMYRIAD] = {"value_percent", "limit_percent", 2},
+        };
+
+        if (quantity == QUANTITY_NONE)
+                return;
+        json_number(j, keys[quantity].value, value, keys[quantity].decimals);
+        json_number(j, keys[quantity].limit, limit, keys[quantity].decimals);
+}
+
+void document_cell(struct json *j, uint8_t cell) {
+        json_number(j, "cell", cell > 0 ? some64(cell) : none64(), 0);
+}

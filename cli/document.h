@@ -4,6 +4,7 @@
 /* The readings as JSON, the same groups and keys in every verb (smartbmsctl(1), JSON). */
 
 #include "json.h"
+#include "names.h"
 #include "reading.h"
 
 enum document_group {
@@ -34,3 +35,11 @@ void document_status(struct json *j, const char *time, const struct reading *r,
 /* "vmin_v": 2.800; words as strings, unset as null. */
 void document_setting(struct json *j, const char *key, enum setting setting, struct maybe value);
 const char *document_setting_key(enum setting setting, char *ret, size_t size);
+
+/* The rule of this name; _RULE_MAX for none that is known. */
+enum rule document_rule(const char *name);
+
+/* The unit is in the key, so it follows the quantity: "value_v", "limit_degc", "value_percent". What has no quantity
+ * (link, start) has neither key. */
+void document_quantity(struct json *j, enum quantity quantity, struct maybe64 value, struct maybe64 limit);
+void document_cell(struct json *j, uint8_t cell); /* "cell"; 0 is none */

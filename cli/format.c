@@ -78,6 +78,14 @@ const char *format_energy(struct maybe64 mwh, char ret[static FORMAT_MAX]) {
         return format_quantity(mwh, 3, 0, "Wh", ret);
 }
 
+const char *format_bytes(struct maybe64 bytes, char ret[static FORMAT_MAX]) {
+        if (!bytes.known || bytes.value < 1000)
+                return format_quantity(bytes, 0, 0, "B", ret);
+        if (bytes.value < 1000000)
+                return format_quantity(bytes, 3, 1, "kB", ret);
+        return format_quantity(bytes, 6, 1, "MB", ret);
+}
+
 int parse_whole(const char *text, int64_t min, int64_t max, int64_t *ret_value) {
         const bool negative = *text == '-';
         int64_t v = 0;

@@ -24,6 +24,9 @@ const char *format_age(usec_t age, char ret[static FORMAT_MAX]);
 /* Energy in mWh as Wh below 10 kWh, else kWh: "731 Wh", "12.35 kWh". */
 const char *format_energy(struct maybe64 mwh, char ret[static FORMAT_MAX]);
 
+/* "731 B", "12.3 kB", "4.1 MB": thousands, as cards are sold. */
+const char *format_bytes(struct maybe64 bytes, char ret[static FORMAT_MAX]);
+
 /* "80", "80%", "80.25 %" in permyriad; -EINVAL for anything else, -ERANGE outside 0..100 %. */
 int parse_percent(const char *text, int64_t *ret_permyriad);
 

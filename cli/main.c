@@ -11,6 +11,7 @@
 #include "cli.h"
 #include "config-build.h"
 #include "format.h"
+#include "records.h"
 
 const struct verb verbs[] = {
         {"status", "", "the pack, its state of charge, relays and alarms", 0, 0, OPTION_JSON, false, NULL,
@@ -18,8 +19,16 @@ const struct verb verbs[] = {
         {"cells", "", "every cell's voltage and temperature", 0, 0, OPTION_JSON, false, NULL, verb_cells},
         {"cells accept", "", "take the number of cells heard now as the pack's", 0, 0, 0, false, NULL,
          verb_cells_accept},
-        {"energy", "", "energy collected, consumed, charged, discharged", 0, 0, OPTION_JSON, false, NULL,
-         verb_energy},
+        {"energy", "[--today|--days N|--total]", "energy collected, consumed, charged, discharged", 0, 0,
+         OPTION_JSON | OPTION_TODAY | OPTION_DAYS | OPTION_TOTAL, false, check_energy, verb_energy},
+        {"energy clear", "[--yes]", "set the energy totals to 0", 0, 0, OPTION_YES, false, check_clear,
+         verb_energy_clear},
+        {"history", "[--from TIME] [--to TIME] [--resolution minutes|hours|days] [--csv] [--size COLUMNSxROWS]",
+         "state of charge, power and cells over time; the last 24 hours", 0, 0,
+         OPTION_JSON | OPTION_FROM | OPTION_TO | OPTION_RESOLUTION | OPTION_CSV | OPTION_SIZE, false, check_history,
+         verb_history},
+        {"events", "[--count N] [--follow]", "what happened, and who asked for it", 0, 0,
+         OPTION_JSON | OPTION_COUNT | OPTION_FOLLOW, false, check_events, verb_events},
         {"why", "charge|load", "why a relay is as it is, and what would change it", 1, 1, OPTION_JSON, false,
          check_relay, verb_why},
         {"watch", "[--once] [--size COLUMNSxROWS]", "full-screen live view, q quits", 0, 0,
@@ -31,6 +40,12 @@ const struct verb verbs[] = {
          verb_set},
         {"reset", "NAME...", "settings back to the config file's values, all or none", 1, -1, 0, false,
          check_names, verb_reset},
+        {"settings export", "[FILE]", "all settings as YAML, for another machine or a rainy day", 0, 1, 0, false, NULL,
+         verb_settings_export},
+        {"settings import", "FILE", "take settings from such a file, all or none (-: standard input)", 1, 1, 0, true,
+         NULL, verb_settings_import},
+        {"settings confirm", "", "after a damaged settings file: what is in force is what I want", 0, 0, 0, false, NULL,
+         verb_settings_confirm},
         {"config check", "[FILE]", "check a config file without using it", 0, 1, 0, true, NULL,
          verb_config_check},
         {"config diff", "", "what differs from the config file", 0, 0, OPTION_JSON, false, NULL,
@@ -41,6 +56,9 @@ const struct verb verbs[] = {
          check_minutes, verb_recover},
         {"soc set", "PERCENT", "set the state of charge by hand", 1, 1, 0, false, check_percent,
          verb_soc_set},
+        {"storage", "", "what is kept on the card, and what that costs it", 0, 0, OPTION_JSON, false, NULL,
+         verb_storage},
+        {"backup", "FILE", "a copy of the database, while it is in use", 1, 1, 0, false, NULL, verb_backup},
         {"version", "", "versions of smartbmsctl and of the running smartbmsd", 0, 0, OPTION_JSON, false,
          NULL, verb_version},
         {"help", "[NAME]", "this list, one of it, or the settings with their ranges: help settings", 0, 1, 0,
@@ -74,6 +92,15 @@ static const struct option options[] = {
         {"--once", false, OPTION_ONCE},
         {"--frame", false, OPTION_ONCE}, /* the same by another name */
         {"--size", true, OPTION_SIZE},
+        {"--today", false, OPTION_TODAY},
+        {"--days", true, OPTION_DAYS},
+        {"--total", false, OPTION_TOTAL},
+        {"--yes", false, OPTION_YES},
+        {"--from", true, OPTION_FROM},
+        {"--to", true, OPTION_TO},
+        {"--resolution", true, OPTION_RESOLUTION},
+        {"--csv", false, OPTION_CSV},
+        {"--follow", false, OPTION_FOLLOW},
 };
 #define N_OPTIONS (sizeof(options) / sizeof(options[0]))
 
@@ -101,19 +128,34 @@ static int parse_size(struct cli *c, const char *value) {
         return 0;
 }
 
+static int whole_value(const char *option, const char *value, int64_t max, int64_t *ret) {
+        if (parse_whole(value, 1, max, ret) == 0)
+                return 0;
+        return max == INT32_MAX ? fail(EXIT_USAGE, "%s %s: expected a whole number from 1 on", option, value)
+                                : fail(EXIT_USAGE, "%s %s: expected a whole number from 1 to %d", option, value,
+                                       (int)max);
+}
+
 static int option_value(struct cli *c, const struct option *o, const char *value) {
         switch (o->flag) {
         case 0:
                 c->address = value;
                 return 0;
         case OPTION_MINUTES:
-                return parse_whole(value, 1, 30, &c->minutes) < 0
-                               ? fail(EXIT_USAGE, "--minutes %s: expected a whole number from 1 to 30", value)
-                               : 0;
+                return whole_value(o->name, value, 30, &c->minutes);
         case OPTION_COUNT:
-                return parse_whole(value, 1, INT32_MAX, &c->count) < 0
-                               ? fail(EXIT_USAGE, "--count %s: expected a whole number from 1 on", value)
-                               : 0;
+                return whole_value(o->name, value, INT32_MAX, &c->count);
+        case OPTION_DAYS:
+                return whole_value(o->name, value, RECORDS_DAYS_MAX, &c->days);
+        case OPTION_FROM:
+                c->from = value;
+                return 0;
+        case OPTION_TO:
+                c->to = value;
+                return 0;
+        case OPTION_RESOLUTION:
+                c->resolution = value;
+                return 0;
         default:
                 return parse_size(c, value) < 0
                                ? fail(EXIT_USAGE, "--size %s: expected COLUMNSxROWS, such as 80x24", value)

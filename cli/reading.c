@@ -13,40 +13,6 @@ static void copy_text(char *to, size_t size, const char *from) {
         snprintf(to, size, "%s", from);
 }
 
-static int read_maybe(sd_bus_message *m, struct maybe64 *ret) {
-        int known;
-        int64_t value;
-        int r;
-
-        r = sd_bus_message_read(m, "(bx)", &known, &value);
-        if (r < 0)
-                return r;
-        *ret = known ? some64(value) : none64();
-        return 0;
-}
-
-static int read_text(sd_bus_message *m, char *to, size_t size) {
-        const char *s;
-        int r;
-
-        r = sd_bus_message_read(m, "s", &s);
-        if (r < 0)
-                return r;
-        copy_text(to, size, s);
-        return 0;
-}
-
-static int read_bool(sd_bus_message *m, bool *ret) {
-        int yes;
-        int r;
-
-        r = sd_bus_message_read(m, "b", &yes);
-        if (r < 0)
-                return r;
-        *ret = yes;
-        return 0;
-}
-
 static int read_value(sd_bus_message *m, enum field_kind kind, struct reading_value *ret) {
         bool yes;
         uint64_t u;
@@ -56,12 +22,12 @@ static int read_value(sd_bus_message *m, enum field_kind kind, struct reading_va
         switch (kind) {
         case FIELD_WORD:
         case FIELD_TEXT:
-                return read_text(m, ret->text, sizeof(ret->text));
+                return client_read_text(m, ret->text, sizeof(ret->text));
         case FIELD_MAYBE:
         case FIELD_MAYBE64:
-                return read_maybe(m, &ret->number);
+                return client_read_maybe(m, &ret->number);
         case FIELD_BOOL:
-                r = read_bool(m, &yes);
+                r = client_read_bool(m, &yes);
                 if (r >= 0)
                         ret->number = some64(yes);
                 return r;
@@ -170,9 +136,9 @@ static int on_manager(void *userdata, const char *key, const char *contents, sd_
         struct reading_manager *manager = userdata;
 
         if (strcmp(key, "Version") == 0 && strcmp(contents, "s") == 0)
-                return read_text(m, manager->version, sizeof(manager->version));
+                return client_read_text(m, manager->version, sizeof(manager->version));
         if (strcmp(key, "Role") == 0 && strcmp(contents, "s") == 0)
-                return read_text(m, manager->role, sizeof(manager->role));
+                return client_read_text(m, manager->role, sizeof(manager->role));
         if (strcmp(key, "Alarms") == 0 && strcmp(contents, "a(sts)") == 0)
                 return read_alarms(m, manager);
         return sd_bus_message_skip(m, contents);
@@ -185,13 +151,13 @@ int reading_fetch_manager(struct client *c, struct reading_manager *ret) {
 
 static int on_relay(struct reading_relay *relay, const char *key, const char *contents, sd_bus_message *m) {
         if (strcmp(key, "Closed") == 0 && strcmp(contents, "b") == 0)
-                return read_bool(m, &relay->closed);
+                return client_read_bool(m, &relay->closed);
         if (strcmp(key, "Mapped") == 0 && strcmp(contents, "b") == 0)
-                return read_bool(m, &relay->mapped);
+                return client_read_bool(m, &relay->mapped);
         if (strcmp(key, "Confirmed") == 0 && strcmp(contents, "(bx)") == 0)
-                return read_maybe(m, &relay->confirmed);
+                return client_read_maybe(m, &relay->confirmed);
         if (strcmp(key, "Reason") == 0 && strcmp(contents, "s") == 0)
-                return read_text(m, relay->reason, sizeof(relay->reason));
+                return client_read_text(m, relay->reason, sizeof(relay->reason));
         return sd_bus_message_skip(m, contents);
 }
 
@@ -203,7 +169,7 @@ static int on_relays(void *userdata, const char *key, const char *contents, sd_b
         if (strncmp(key, "Load", 4) == 0)
                 return on_relay(&relays->relay[RELAY_LOAD], key + 4, contents, m);
         if (strcmp(key, "RecoverRemaining") == 0 && strcmp(contents, "(bx)") == 0)
-                return read_maybe(m, &relays->recover_seconds);
+                return client_read_maybe(m, &relays->recover_seconds);
         return sd_bus_message_skip(m, contents);
 }
 
@@ -218,9 +184,9 @@ static int read_hold(sd_bus_message *m, struct reading_hold *hold) {
 
         r = sd_bus_message_read(m, "ssy", &name, &rule, &hold->cell);
         if (r >= 0)
-                r = read_maybe(m, &hold->value);
+                r = client_read_maybe(m, &hold->value);
         if (r >= 0)
-                r = read_maybe(m, &hold->limit);
+                r = client_read_maybe(m, &hold->limit);
         if (r >= 0)
                 r = sd_bus_message_read(m, "ts", &hold->remaining, &text);
         if (r < 0)
@@ -255,17 +221,17 @@ static int read_why(sd_bus_message *m, struct reading_why *why) {
         const char *rule;
         int r;
 
-        r = read_bool(m, &why->closed);
+        r = client_read_bool(m, &why->closed);
         if (r >= 0)
                 r = sd_bus_message_read(m, "tsy", &why->age, &rule, &why->cell);
         if (r < 0)
                 return r;
         copy_text(why->rule, sizeof(why->rule), rule);
-        r = read_maybe(m, &why->value);
+        r = client_read_maybe(m, &why->value);
         if (r >= 0)
-                r = read_maybe(m, &why->limit);
+                r = client_read_maybe(m, &why->limit);
         if (r >= 0)
-                r = read_text(m, why->reason, sizeof(why->reason));
+                r = client_read_text(m, why->reason, sizeof(why->reason));
         if (r >= 0)
                 r = read_holds(m, why);
         return r;
@@ -295,19 +261,19 @@ static int read_cell(sd_bus_message *m, struct reading_cell *cell) {
 
         r = sd_bus_message_read(m, "y", &cell->number);
         if (r >= 0)
-                r = read_maybe(m, &cell->voltage_mv);
+                r = client_read_maybe(m, &cell->voltage_mv);
         if (r >= 0)
-                r = read_maybe(m, &cell->temperature_decic);
+                r = client_read_maybe(m, &cell->temperature_decic);
         if (r >= 0)
                 r = sd_bus_message_read(m, "t", &cell->age);
         if (r >= 0)
-                r = read_bool(m, &cell->bypassing);
+                r = client_read_bool(m, &cell->bypassing);
         if (r >= 0)
-                r = read_bool(m, &cell->missing);
+                r = client_read_bool(m, &cell->missing);
         if (r >= 0)
-                r = read_bool(m, &cell->v_red);
+                r = client_read_bool(m, &cell->v_red);
         if (r >= 0)
-                r = read_bool(m, &cell->t_red);
+                r = client_read_bool(m, &cell->t_red);
         return r;
 }
 
@@ -352,7 +318,7 @@ static int on_setting(void *userdata, const char *key, const char *contents, sd_
                 return r;
         }
         if (setting >= 0 && strcmp(contents, "s") == 0) {
-                r = read_text(m, word, sizeof(word));
+                r = client_read_text(m, word, sizeof(word));
                 /* A word of a newer daemon stays unknown. */
                 if (r >= 0)
                         (void)setting_parse(setting, word, &settings->values[setting], error, sizeof(error));

@@ -29,6 +29,9 @@ static const struct {
         [GLYPH_BAND - 0x80] = {"\u2592", '+'},
         [GLYPH_EMPTY - 0x80] = {"\u2591", '.'},
         [GLYPH_LINE - 0x80] = {"\u2500", '-'},
+        [GLYPH_AXIS - 0x80] = {"\u2502", '|'},
+        [GLYPH_CORNER - 0x80] = {"\u2514", '+'},
+        [GLYPH_MARK - 0x80] = {"\u252c", '+'},
 };
 _Static_assert(sizeof(glyphs) / sizeof(glyphs[0]) == _GLYPH_MAX - 0x80, "every glyph is drawn");
 
@@ -52,7 +55,7 @@ void screen_done(struct screen *s) {
         *s = (struct screen){.rows = 0};
 }
 
-int screen_fill(struct screen *s, int row, int column, int n, enum screen_style style, uint8_t glyph) {
+int screen_fill(struct screen *s, int row, int column, int n, enum screen_style style, uint16_t glyph) {
         for (int i = 0; i < n; i++)
                 if (row >= 0 && row < s->rows && column + i >= 0 && column + i < s->columns)
                         s->cells[row * s->columns + column + i] =
@@ -72,8 +75,38 @@ int screen_put(struct screen *s, int row, int column, enum screen_style style, c
         return column;
 }
 
-static void write_glyph(uint8_t glyph, FILE *f, const struct screen_output *how) {
-        if (glyph < 0x80)
+void screen_dot(struct screen *s, int y, int x, enum screen_style style) {
+        static const uint8_t bits[4][2] = {{0x01, 0x08}, {0x02, 0x10}, {0x04, 0x20}, {0x40, 0x80}};
+        struct screen_cell *c;
+
+        if (y < 0 || x < 0 || y >= 4 * s->rows || x >= 2 * s->columns)
+                return;
+        c = &s->cells[y / 4 * s->columns + x / 2];
+        if (c->glyph < GLYPH_DOTS)
+                c->glyph = GLYPH_DOTS;
+        c->glyph |= bits[y % 4][x % 2];
+        c->style = (uint8_t)style;
+}
+
+static char ascii_dots(unsigned dots) {
+        const unsigned upper = dots & 0x1B, lower = dots & 0xE4;
+
+        if (__builtin_popcount(dots) >= 6)
+                return '#';
+        return upper && lower ? ':' : upper ? '\'' : '.';
+}
+
+static void write_dots(unsigned dots, FILE *f, const struct screen_output *how) {
+        if (!how->utf8)
+                fputc(ascii_dots(dots), f);
+        else /* U+2800 and the bits */
+                fprintf(f, "\xe2%c%c", (int)(0xA0 | dots >> 6), (int)(0x80 | (dots & 0x3F)));
+}
+
+static void write_glyph(uint16_t glyph, FILE *f, const struct screen_output *how) {
+        if (glyph >= GLYPH_DOTS)
+                write_dots(glyph & 0xFFU, f, how);
+        else if (glyph < 0x80)
                 fputc(glyph, f);
         else if (how->utf8)
                 fputs(glyphs[glyph - 0x80].utf8, f);

@@ -22,17 +22,25 @@ enum screen_style {
         _STYLE_MAX,
 };
 
-/* Beyond ASCII; drawn as block elements in UTF-8, else as the ASCII character named. */
+/* Beyond ASCII; drawn as block and line elements in UTF-8, else as the ASCII character named. */
 enum {
         GLYPH_FULL = 0x80,  /* '#' */
         GLYPH_BAND = 0x81,  /* '+' */
         GLYPH_EMPTY = 0x82, /* '.' */
         GLYPH_LINE = 0x83,  /* '-' */
+        GLYPH_AXIS = 0x84,  /* '|' */
+        GLYPH_CORNER = 0x85, /* '+' */
+        GLYPH_MARK = 0x86,  /* '+' */
         _GLYPH_MAX,
+
+        /* Dots, two columns by four rows a cell: 0x100 and a bit for each, as Unicode's braille patterns have them (see
+         * screen_dot()). In ASCII: ' none in the lower half, . none in the upper half, : some in both, # most. */
+        GLYPH_DOTS = 0x100,
 };
 
 struct screen_cell {
-        uint8_t glyph, style;
+        uint16_t glyph;
+        uint8_t style;
 };
 
 struct screen {
@@ -54,7 +62,10 @@ void screen_clear(struct screen *s);
  * bus cannot steer the terminal. */
 int screen_put(struct screen *s, int row, int column, enum screen_style style, const char *format, ...)
         __attribute__((format(printf, 5, 6)));
-int screen_fill(struct screen *s, int row, int column, int n, enum screen_style style, uint8_t glyph);
+int screen_fill(struct screen *s, int row, int column, int n, enum screen_style style, uint16_t glyph);
+
+/* One dot of the picture's 4 * rows by 2 * columns, beside those that are in its cell; a character there goes. */
+void screen_dot(struct screen *s, int y, int x, enum screen_style style);
 
 /* All rows as lines, blanks at their ends left out. */
 void screen_write(const struct screen *s, FILE *f, const struct screen_output *how);

@@ -2,11 +2,15 @@
 #include "terminal.h"
 
 #include <errno.h>
+#include <langinfo.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
+
+#include "format.h"
 
 /* The one writable static of the program: a crash handler has no argument to find it by. */
 static struct {
@@ -72,6 +76,27 @@ void terminal_size(int *ret_rows, int *ret_columns) {
 
         *ret_rows = told ? ws.ws_row : 24;
         *ret_columns = told ? ws.ws_col : 80;
+}
+
+void terminal_frame_size(int *ret_rows, int *ret_columns) {
+        const char *rows = getenv("LINES"), *columns = getenv("COLUMNS");
+        int64_t h, w;
+
+        terminal_size(ret_rows, ret_columns);
+        if (rows && columns && parse_whole(rows, 5, 1000, &h) == 0 && parse_whole(columns, 20, 1000, &w) == 0) {
+                *ret_rows = (int)h;
+                *ret_columns = (int)w;
+        }
+}
+
+struct screen_output terminal_output(void) {
+        const char *no_colour = getenv("NO_COLOR");
+
+        return (struct screen_output){
+                .utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0,
+                .colour = !no_colour || no_colour[0] == '\0',
+                .plain = !isatty(STDOUT_FILENO),
+        };
 }
 
 int terminal_write(const char *data, size_t size) {

@@ -9,10 +9,19 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "screen.h"
+
 bool terminal_present(void);                         /* standard input and output are one */
 int terminal_enter(void);                            /* 0 or -Exxx */
 void terminal_leave(void);                           /* harmless if not entered */
 void terminal_size(int *ret_rows, int *ret_columns); /* 24 x 80 if it does not say */
+
+/* For a single picture: LINES and COLUMNS if they are set, else the terminal's size. */
+void terminal_frame_size(int *ret_rows, int *ret_columns);
+
+/* How standard output is to be written to, by its kind, the locale and NO_COLOR. */
+struct screen_output terminal_output(void);
+
 int terminal_write(const char *data, size_t size);   /* 0 or -Exxx */
 
 enum terminal_key {

@@ -81,15 +81,10 @@ int verb_cells(struct cli *c) {
 
 int verb_cells_accept(struct cli *c) {
         struct reading reading;
-        sd_bus_message *call = NULL, *reply = NULL;
         char n[FORMAT_MAX];
         int r;
 
-        r = client_new_call(&c->client, SMARTBMS_INTERFACE("Cells"), "Accept", &call);
-        if (r == 0)
-                r = client_send(&c->client, call, CLIENT_CHANGE_TIMEOUT_USEC, &reply);
-        sd_bus_message_unref(call);
-        sd_bus_message_unref(reply);
+        r = client_command(&c->client, SMARTBMS_INTERFACE("Cells"), "Accept", CLIENT_CHANGE_TIMEOUT_USEC, "");
         if (r == 0)
                 r = reading_fetch(&c->client, &reading);
         if (r != 0)

@@ -8,6 +8,7 @@
 #include "config-build.h"
 #include "json.h"
 #include "reading.h"
+#include "when.h"
 
 static int help_settings(void) {
         for (int i = 0; i < _SETTING_MAX; i++) {
@@ -47,12 +48,15 @@ static int help_verb(const char *name) {
 }
 
 int verb_help(struct cli *c) {
-        if (c->n_args > 0)
-                return strcmp(c->args[0], "settings") == 0 ? help_settings() : help_verb(c->args[0]);
+        if (c->n_args > 0) {
+                const int r = help_verb(c->args[0]);
+
+                return r == EXIT_OK && strcmp(c->args[0], "settings") == 0 ? help_settings() : r;
+        }
 
         printf("smartbmsctl [--bus ADDRESS] [--json] COMMAND ...\n\n");
         for (size_t i = 0; i < n_verbs; i++) {
-                char synopsis[64];
+                char synopsis[160];
 
                 snprintf(synopsis, sizeof(synopsis), "%s%s%s", verbs[i].name, verbs[i].args[0] ? " " : "",
                          verbs[i].args);
@@ -65,9 +69,9 @@ int verb_help(struct cli *c) {
                "--json         a JSON document instead of text, for every command that reads\n\n"
                "Values take units: 3.65V, 3650mV, 95%%, 1.92kWh, -5C, 5min. The settings: smartbmsctl help "
                "settings\n"
-               "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 smartbmsd is not running, 4 the "
-               "data\n"
-               "shown are old.\n");
+               "A TIME is " WHEN_FORMS ".\n"
+               "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 smartbmsd is not running, 4 the data\n"
+               "shown are old, 5 applied, but not stored.\n");
         return EXIT_OK;
 }
 

@@ -17,13 +17,6 @@ int check_relay(struct cli *c) {
                        : fail(EXIT_USAGE, "'%s' is no relay; expected charge or load", c->args[0]);
 }
 
-static enum rule rule_by_name(const char *name) {
-        for (int i = 0; i < _RULE_MAX; i++)
-                if (strcmp(rule_name(i), name) == 0)
-                        return i;
-        return _RULE_MAX;
-}
-
 static enum hold_kind hold_by_name(const char *name) {
         for (int i = 0; i < _HOLD_MAX; i++)
                 if (strcmp(hold_name(i), name) == 0)
@@ -31,38 +24,14 @@ static enum hold_kind hold_by_name(const char *name) {
         return _HOLD_MAX;
 }
 
-/* The unit is in the key, so it follows the quantity: "value_v", "limit_degc", "value_percent". A reason
- * without a quantity (link, start) has neither key. */
-static void write_quantity(struct json *j, enum quantity quantity, struct maybe64 value,
-                           struct maybe64 limit) {
-        static const struct {
-                const char *value, *limit;
-                unsigned decimals;
-        } keys[] = {
-                [QUANTITY_NONE] = {NULL, NULL, 0},
-                [QUANTITY_MV] = {"value_v", "limit_v", 3},
-                [QUANTITY_DECIC] = {"value_degc", "limit_degc", 1},
-                [QUANTITY_PERMYRIAD] = {"value_percent", "limit_percent", 2},
-        };
-
-        if (quantity == QUANTITY_NONE)
-                return;
-        json_number(j, keys[quantity].value, value, keys[quantity].decimals);
-        json_number(j, keys[quantity].limit, limit, keys[quantity].decimals);
-}
-
-static void write_cell(struct json *j, uint8_t cell) {
-        json_number(j, "cell", cell > 0 ? some64(cell) : none64(), 0);
-}
-
 static void write_hold(struct json *j, const struct reading_hold *hold) {
-        const enum quantity quantity = hold_quantity(hold_by_name(hold->name), rule_by_name(hold->rule));
+        const enum quantity quantity = hold_quantity(hold_by_name(hold->name), document_rule(hold->rule));
 
         json_object(j, NULL);
         json_string(j, "hold", hold->name);
         json_string(j, "rule", hold->rule);
-        write_cell(j, hold->cell);
-        write_quantity(j, quantity, hold->value, hold->limit);
+        document_cell(j, hold->cell);
+        document_quantity(j, quantity, hold->value, hold->limit);
         json_number(j, "remaining_s",
                     hold->remaining > 0 ? some64((int64_t)(hold->remaining / USEC_PER_MSEC)) : none64(), 3);
         json_string(j, "text", hold->text);
@@ -80,8 +49,8 @@ static void write_why(enum relay_id id, const struct reading_why *why, const str
         json_bool(&j, "mapped", relay->mapped);
         document_age(&j, why->age);
         json_string(&j, "rule", why->rule);
-        write_cell(&j, why->cell);
-        write_quantity(&j, rule_quantity(rule_by_name(why->rule)), why->value, why->limit);
+        document_cell(&j, why->cell);
+        document_quantity(&j, rule_quantity(document_rule(why->rule)), why->value, why->limit);
         json_string(&j, "reason", why->reason);
         json_array(&j, "holds");
         for (int i = 0; i < why->n_holds; i++)
@@ -141,33 +110,17 @@ int verb_why(struct cli *c) {
         return reading_stale(&reading) ? EXIT_DATA_STALE : EXIT_OK;
 }
 
-static int command(struct cli *c, const char *interface, const char *method, const char *text,
-                   int64_t number) {
-        sd_bus_message *call = NULL, *reply = NULL;
-        int r;
-
-        r = client_new_call(&c->client, interface, method, &call);
-        if (r == 0) {
-                r = text ? sd_bus_message_append(call, "s", text) : sd_bus_message_append(call, "x", number);
-                if (r < 0)
-                        r = client_bad_reply(&c->client, r);
-                else
-                        r = client_send(&c->client, call, CLIENT_CHANGE_TIMEOUT_USEC, &reply);
-        }
-        sd_bus_message_unref(call);
-        sd_bus_message_unref(reply);
-        return r == 0 ? 0 : fail(r, "%s", c->client.error);
-}
-
 int verb_release(struct cli *c) {
         const int id = relay_from_name(c->args[0]);
         int r;
 
-        r = command(c, SMARTBMS_INTERFACE("Relays"), "Release", relay_name(id), 0);
-        if (r == 0)
-                printf("the %s relay is released: it closes when every other condition holds\n",
-                       relay_name(id));
-        return r;
+        r = client_command(&c->client, SMARTBMS_INTERFACE("Relays"), "Release", CLIENT_CHANGE_TIMEOUT_USEC, "s",
+                           relay_name(id));
+        if (r != 0)
+                return fail(r, "%s", c->client.error);
+        printf("the %s relay is released: it closes when every other condition holds\n",
+               relay_name(id));
+        return EXIT_OK;
 }
 
 int check_minutes(struct cli *c) {
@@ -179,13 +132,15 @@ int check_minutes(struct cli *c) {
 int verb_recover(struct cli *c) {
         int r;
 
-        r = command(c, SMARTBMS_INTERFACE("Relays"), "Recover", NULL, c->minutes);
-        if (r == 0)
-                printf("recovering for %d min: start charging now. V-max, temperature and link still hold, "
-                       "and\n"
-                       "it ends at once when current is drawn.\n",
-                       (int)c->minutes);
-        return r;
+        r = client_command(&c->client, SMARTBMS_INTERFACE("Relays"), "Recover", CLIENT_CHANGE_TIMEOUT_USEC, "x",
+                           c->minutes);
+        if (r != 0)
+                return fail(r, "%s", c->client.error);
+        printf("recovering for %d min: start charging now. V-max, temperature and link still hold, "
+               "and\n"
+               "it ends at once when current is drawn.\n",
+               (int)c->minutes);
+        return EXIT_OK;
 }
 
 int check_percent(struct cli *c) {
@@ -208,9 +163,11 @@ int verb_soc_set(struct cli *c) {
         int r;
 
         (void)parse_percent(c->args[0], &permyriad);
-        r = command(c, SMARTBMS_INTERFACE("Pack"), "SetSOC", NULL, permyriad);
-        if (r == 0)
-                printf("state of charge set to %s (a full charge calibrates it)\n",
-                       format_quantity(some64(permyriad), 2, 2, "%", text));
-        return r;
+        r = client_command(&c->client, SMARTBMS_INTERFACE("Pack"), "SetSOC", CLIENT_CHANGE_TIMEOUT_USEC, "x",
+                           permyriad);
+        if (r != 0)
+                return fail(r, "%s", c->client.error);
+        printf("state of charge set to %s (a full charge calibrates it)\n",
+               format_quantity(some64(permyriad), 2, 2, "%", text));
+        return EXIT_OK;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* get, set, reset, config diff: values are checked here by lib/settings, with the daemon's own words, before
- * anything is sent; the daemon checks again, and how they fit together. */
+/* get, set, reset, settings confirm, config diff: values are checked here by lib/settings, with the daemon's own words,
+ * before anything is sent; the daemon checks again, and how they fit together. */
 
 #include <errno.h>
 #include <string.h>
@@ -45,9 +45,18 @@ static int fetch(struct cli *c, struct settings *ret_values, struct settings *re
         return r == 0 ? 0 : fail(r, "%s", c->client.error);
 }
 
+/* The one that is no row of the table: written, never read. */
+static bool is_pin(const char *name) {
+        return strcmp(name, "pin") == 0;
+}
+
 int check_names(struct cli *c) {
         bool named[_SETTING_MAX];
 
+        for (int i = 0; i < c->n_args; i++)
+                if (is_pin(c->args[i]))
+                        return fail(EXIT_REFUSED,
+                                    "the PIN is never shown, and is not in the config file: it can be set");
         return find_settings(c, 1, named);
 }
 
@@ -83,9 +92,7 @@ int verb_get(struct cli *c) {
         return EXIT_OK;
 }
 
-/* What was named, as it was and as it is. */
-static int print_changes(struct cli *c, const bool named[static _SETTING_MAX],
-                         const struct settings *before) {
+int print_changes(struct cli *c, const bool named[static _SETTING_MAX], const struct settings *before) {
         struct settings after;
         char old[VALUE_MAX], new[VALUE_MAX];
         int r;
@@ -106,6 +113,25 @@ static int print_changes(struct cli *c, const bool named[static _SETTING_MAX],
         return EXIT_OK;
 }
 
+/* Its own call, so all or none of several would be a lie. */
+static int check_pin(const struct cli *c) {
+        if (c->n_args != 2)
+                return fail(EXIT_USAGE, "the PIN is set alone: smartbmsctl set pin DIGITS");
+        if (!pin_well_formed(c->args[1]))
+                return fail(EXIT_REFUSED, "pin: expected %d to %d digits", PIN_DIGITS_MIN, PIN_DIGITS_MAX);
+        return 0;
+}
+
+static int set_pin(struct cli *c) {
+        const int r = client_command(&c->client, SMARTBMS_INTERFACE("Settings"), "SetPin", CLIENT_CHANGE_TIMEOUT_USEC,
+                                     "s", c->args[1]);
+
+        if (r != 0)
+                return fail(r, "%s", c->client.error);
+        puts("the PIN is changed");
+        return EXIT_OK;
+}
+
 int check_changes(struct cli *c) {
         bool named[_SETTING_MAX];
         struct maybe value;
@@ -115,6 +141,9 @@ int check_changes(struct cli *c) {
         if (c->n_args % 2 != 0)
                 return fail(EXIT_USAGE, "%s has no value; usage: smartbmsctl set NAME VALUE [NAME VALUE...]",
                             c->args[c->n_args - 1]);
+        for (int i = 0; i < c->n_args; i += 2)
+                if (is_pin(c->args[i]))
+                        return check_pin(c);
         r = find_settings(c, 2, named);
         if (r != 0)
                 return r;
@@ -164,6 +193,8 @@ int verb_set(struct cli *c) {
         struct settings before;
         int r;
 
+        if (is_pin(c->args[0]))
+                return set_pin(c);
         (void)find_settings(c, 2, named);
         r = fetch(c, &before, NULL);
         if (r == 0)
@@ -181,6 +212,16 @@ int verb_reset(struct cli *c) {
         if (r == 0)
                 r = change(c, "Reset", append_keys);
         return r == 0 ? print_changes(c, named, &before) : r;
+}
+
+int verb_settings_confirm(struct cli *c) {
+        const int r = client_command(&c->client, SMARTBMS_INTERFACE("Settings"), "Confirm", CLIENT_CHANGE_TIMEOUT_USEC,
+                                     "");
+
+        if (r != 0)
+                return fail(r, "%s", c->client.error);
+        puts("the settings in force are confirmed; the relays close when every other condition holds");
+        return EXIT_OK;
 }
 
 static bool differs(struct maybe a, struct maybe b) {

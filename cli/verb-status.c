@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* status, energy, monitor: the whole pack at a glance. */
+/* status, monitor: the whole pack at a glance. */
 
 #include <errno.h>
 #include <string.h>
@@ -11,6 +11,7 @@
 #include "format.h"
 #include "names.h"
 #include "phrases.h"
+#include "when.h"
 
 struct status {
         struct reading reading;
@@ -142,55 +143,11 @@ int verb_status(struct cli *c) {
         return reading_stale(&s.reading) ? EXIT_DATA_STALE : EXIT_OK;
 }
 
-static void print_energy(const struct reading *r) {
-        static const char *const rows[] = {"Collected", "Consumed", "Charged", "Discharged"};
-        char text[FORMAT_MAX], property[32];
-
-        printf("%-12s %14s %14s\n", "", "today", "total");
-        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-                printf("%-12s", rows[i]);
-                snprintf(property, sizeof(property), "%sToday", rows[i]);
-                printf(" %14s", format_energy(reading_number(r, property), text));
-                snprintf(property, sizeof(property), "%sTotal", rows[i]);
-                printf(" %14s\n", format_energy(reading_number(r, property), text));
-        }
-        printf("%-12s %14s\n", "Stored", format_energy(reading_number(r, "Stored"), text));
-        if (reading_stale(r))
-                printf("The newest readings are old (link %s): nothing is counted now.\n",
-                       reading_text(r, "LinkState"));
-}
-
-int verb_energy(struct cli *c) {
-        struct reading reading;
-        struct json j;
-        int r;
-
-        r = reading_fetch(&c->client, &reading);
-        if (r != 0)
-                return fail(r, "%s", c->client.error);
-        if (cli_json(c)) {
-                json_begin(&j, stdout, true);
-                json_object(&j, NULL);
-                json_string(&j, "link_state", reading_text(&reading, "LinkState"));
-                document_group(&j, GROUP_ENERGY, &reading);
-                json_close_object(&j);
-                json_end(&j);
-        } else {
-                print_energy(&reading);
-        }
-        return reading_stale(&reading) ? EXIT_DATA_STALE : EXIT_OK;
-}
-
-static const char *utc_now(char ret[static 32]) {
+static int64_t now_usec(void) {
         struct timespec ts;
-        struct tm tm;
-        char seconds[24];
 
         clock_gettime(CLOCK_REALTIME, &ts);
-        gmtime_r(&ts.tv_sec, &tm);
-        strftime(seconds, sizeof(seconds), "%Y-%m-%dT%H:%M:%S", &tm);
-        snprintf(ret, 32, "%s.%03uZ", seconds, (unsigned)(ts.tv_nsec / 1000000) % 1000);
-        return ret;
+        return (int64_t)ts.tv_sec * (int64_t)USEC_PER_SEC + ts.tv_nsec / 1000;
 }
 
 static int on_changed(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -231,7 +188,7 @@ int verb_monitor(struct cli *c) {
         for (;;) {
                 struct status s;
                 struct json j;
-                char now[32];
+                char now[WHEN_MAX];
 
                 changed = false;
                 r = fetch_status(&c->client, &s);
@@ -240,7 +197,7 @@ int verb_monitor(struct cli *c) {
                 const struct maybe64 serial = reading_number(&s.reading, "SnapshotSerial");
                 if (!serial.known || serial.value != last_serial) {
                         json_begin(&j, stdout, false);
-                        document_status(&j, utc_now(now), &s.reading, &s.manager, &s.relays);
+                        document_status(&j, when_format_utc(now_usec(), now), &s.reading, &s.manager, &s.relays);
                         json_end(&j);
                         if (fflush(stdout) != 0)
                                 return fail(EXIT_REFUSED, "cannot write: %s", strerror(errno));

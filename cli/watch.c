@@ -4,7 +4,6 @@
  * trying when the daemon or the bus goes away. */
 
 #include <errno.h>
-#include <langinfo.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,16 +56,6 @@ static void set_clock(struct watch_view *v) {
 
         localtime_r(&t, &tm);
         strftime(v->clock, sizeof(v->clock), "%H:%M:%S", &tm);
-}
-
-static struct screen_output output_how(void) {
-        const char *no_colour = getenv("NO_COLOR");
-
-        return (struct screen_output){
-                .utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0,
-                .colour = !no_colour || no_colour[0] == '\0',
-                .plain = !isatty(STDOUT_FILENO),
-        };
 }
 
 static int redraw(struct watch *w) {
@@ -289,22 +278,6 @@ static int watch_loop(struct watch *w) {
         return r < 0 ? fail(EXIT_REFUSED, "the view failed: %s", strerror(-r)) : EXIT_OK;
 }
 
-static void frame_size(const struct cli *c, int *ret_rows, int *ret_columns) {
-        const char *rows = getenv("LINES"), *columns = getenv("COLUMNS");
-        int64_t h, w;
-
-        terminal_size(ret_rows, ret_columns);
-        if (rows && columns && parse_whole(rows, 5, 1000, &h) == 0 &&
-            parse_whole(columns, 20, 1000, &w) == 0) {
-                *ret_rows = (int)h;
-                *ret_columns = (int)w;
-        }
-        if (c->options & OPTION_SIZE) {
-                *ret_rows = c->rows;
-                *ret_columns = c->columns;
-        }
-}
-
 static int watch_once(struct watch *w) {
         struct cli *c = w->cli;
         int rows, columns, r;
@@ -316,7 +289,11 @@ static int watch_once(struct watch *w) {
         if (!w->view.up)
                 return fail(EXIT_NO_DAEMON, "%s", c->client.error);
         set_clock(&w->view);
-        frame_size(c, &rows, &columns);
+        terminal_frame_size(&rows, &columns);
+        if (c->options & OPTION_SIZE) {
+                rows = c->rows;
+                columns = c->columns;
+        }
         if (screen_init(&w->now, rows, columns) < 0)
                 return fail(EXIT_REFUSED, "out of memory");
         (void)watch_frame_draw(&w->view, &w->now, &w->first_row);
@@ -334,7 +311,7 @@ int verb_watch(struct cli *c) {
         if (!w)
                 return fail(EXIT_REFUSED, "out of memory");
         w->cli = c;
-        w->how = output_how();
+        w->how = terminal_output();
         r = c->options & OPTION_ONCE ? watch_once(w) : watch_loop(w);
         client_close(&c->client);
         w->refresh = sd_event_source_unref(w->refresh);

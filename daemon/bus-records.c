@@ -281,7 +281,8 @@ static int method_storage(sd_bus_message *m, void *userdata, sd_bus_error *ret_e
         return r < 0 ? r : 1;
 }
 
-/* ---- the tables: UNPRIVILEGED as in bus-objects.c, and for its reason -------------------------------------------- */
+/* ---- the tables: UNPRIVILEGED as in bus-objects.c, and for its reason --------------------------------------------
+ * */
 
 #define OPEN SD_BUS_VTABLE_UNPRIVILEGED
 

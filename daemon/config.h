@@ -27,6 +27,7 @@ struct config_relay {
 };
 
 struct config {
+        char state_directory[256]; /* by --state or $STATE_DIRECTORY, not by the file; "" = nothing is remembered */
         struct bms_config bms; /* settings included: first defaults */
 
         char port_path[256]; /* "" = by USB identity */

@@ -30,6 +30,7 @@ struct arguments {
         const char *config_path;
         const char *bus_address; /* NULL = the system bus */
         const char *port;        /* NULL = the config's */
+        const char *state;       /* NULL = $STATE_DIRECTORY, or nothing is remembered */
         int log_level;
 };
 
@@ -44,6 +45,8 @@ static const char help[] =
         "      --check-config     check the config file, say what is wrong with it, and exit\n"
         "      --bus ADDRESS      D-Bus address to join instead of the system bus\n"
         "      --port PATH        serial port to read instead of the config's\n"
+        "      --state DIRECTORY  where settings, counters and history are kept (default: what systemd gives in\n"
+        "                         $STATE_DIRECTORY; without either nothing is remembered)\n"
         "      --open-relays      drive both relays open and exit (for ExecStopPost=)\n"
         "      --log-level LEVEL  error, warning, notice, info (default) or debug\n"
         "      --version          print the version and exit\n"
@@ -85,6 +88,9 @@ static int take_option(int option, struct arguments *a) {
         case 'p':
                 a->port = optarg;
                 return 0;
+        case 's':
+                a->state = optarg;
+                return 0;
         case 'O':
                 a->action = ACTION_OPEN_RELAYS;
                 return 0;
@@ -107,6 +113,7 @@ static int parse_arguments(int argc, char *argv[], struct arguments *ret) {
                 {"check-config", no_argument, NULL, 'C'},
                 {"bus", required_argument, NULL, 'b'},
                 {"port", required_argument, NULL, 'p'},
+                {"state", required_argument, NULL, 's'},
                 {"open-relays", no_argument, NULL, 'O'},
                 {"log-level", required_argument, NULL, 'l'},
                 {"version", no_argument, NULL, 'V'},
@@ -126,6 +133,24 @@ static int parse_arguments(int argc, char *argv[], struct arguments *ret) {
                 return -EINVAL;
         }
         *ret = a;
+        return 0;
+}
+
+/* systemd may name several, with colons between them: ours is the first. */
+static int choose_state_directory(const struct arguments *a, struct config *config) {
+        const char *directory = a->state ? a->state : getenv("STATE_DIRECTORY");
+        size_t length;
+
+        if (!directory)
+                return 0;
+        length = a->state ? strlen(directory) : strcspn(directory, ":");
+        if (length == 0 || length >= sizeof(config->state_directory)) {
+                log_error("--state: expected the path of a directory, of at most %zu characters",
+                          sizeof(config->state_directory) - 1);
+                return -ENAMETOOLONG;
+        }
+        memcpy(config->state_directory, directory, length);
+        config->state_directory[length] = '\0';
         return 0;
 }
 
@@ -151,6 +176,9 @@ static int load_config(const struct arguments *a, struct config *ret) {
                 strcpy(config.port_path, a->port);
                 config.port_usb = false;
         }
+        r = choose_state_directory(a, &config);
+        if (r < 0)
+                return r;
         *ret = config;
         return 0;
 }

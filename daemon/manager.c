@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include "manager.h"
-
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,17 +7,13 @@
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
-#include "bus.h"
 #include "clock.h"
-#include "day.h"
 #include "log.h"
+#include "manager-internal.h"
 #include "names.h"
-#include "notify.h"
 #include "output-port.h"
-#include "output.h"
 #include "relay-output.h"
 #include "serial.h"
-#include "wall-clock.h"
 
 /* A tick comes at least this often, however many messages arrive: what counts time must not starve. */
 #define TICK_USEC USEC_PER_SEC
@@ -29,34 +23,7 @@
 
 #define STATUS_USEC (10 * USEC_PER_SEC)
 
-struct manager {
-        sd_event *event;
-        sd_event_source *timer, *refresh;
-        struct config config;
-        struct bms bms;
-        struct snapshot snapshot;
-        struct output output;
-        struct day day;
-        struct wall_clock wall_clock;
-        struct notify notify;
-
-        struct relay_output *relays;
-        struct serial *serial;
-        struct output_port *output_port;
-        struct bus *bus;
-
-        bool driven[_RELAY_MAX]; /* what the relay outputs were last told */
-        usec_t now;              /* newest time seen: it never goes back */
-        usec_t last_tick;
-        usec_t last_output;
-        usec_t last_ping, watchdog_usec; /* 0 = no watchdog */
-        usec_t last_status;
-        unsigned status_state;
-        bool ready;
-        char status[128];
-};
-
-static usec_t advance(struct manager *m, usec_t now) {
+usec_t manager_advance(struct manager *m, usec_t now) {
         if (now > m->now)
                 m->now = now;
         return m->now;
@@ -98,27 +65,6 @@ static void drive(struct manager *m) {
 /* ---- what comes after them
  * -------------------------------------------------------------------------------------- */
 
-static int event_level(enum event_kind kind) {
-        switch (kind) {
-        case EVENT_RELAY_OPENED:
-        case EVENT_ALARM_RAISED:
-                return LOG_WARNING;
-        default:
-                return LOG_NOTICE;
-        }
-}
-
-static const char *event_prefix(enum event_kind kind) {
-        switch (kind) {
-        case EVENT_ALARM_RAISED:
-                return "alarm: ";
-        case EVENT_ALARM_CLEARED:
-                return "alarm is over: ";
-        default:
-                return "";
-        }
-}
-
 /* The latches' sentence says why; which relay it was goes before it. */
 static void name_relay(struct event *event) {
         char why[ALARM_TEXT_MAX];
@@ -135,8 +81,9 @@ static void report_events(struct manager *m) {
 
         while (bms_next_event(&m->bms, &event)) {
                 name_relay(&event);
-                log_full(event_level(event.kind), "%s%s", event_prefix(event.kind), event.text);
-                bus_event(m->bus, &event);
+                memory_event(m, &event, NULL, NULL);
+                if (event.kind == EVENT_CELLS_LEARNED || event.kind == EVENT_FULL_SYNC)
+                        memory_learned(m);
         }
 }
 
@@ -213,11 +160,12 @@ static void arm(struct manager *m, usec_t now) {
 }
 
 /* To be called after everything that may have changed what is believed. cycle: a message was taken. */
-static void decided(struct manager *m, usec_t now, bool cycle) {
+void manager_decided(struct manager *m, usec_t now, bool cycle) {
         drive(m);
         bms_snapshot(&m->bms, now, &m->snapshot);
         feed_output(m, now, cycle);
         bus_publish(m->bus, &m->snapshot);
+        memory_snapshot(m, now);
         report_events(m);
         report_status(m, now);
         arm(m, now);
@@ -229,10 +177,10 @@ static void decided(struct manager *m, usec_t now, bool cycle) {
 static void on_bytes(void *userdata, usec_t now, const uint8_t *data, size_t size) {
         struct manager *m = userdata;
 
-        now = advance(m, now);
+        now = manager_advance(m, now);
         /* Of two messages in one read each has its own decision and its own frame on the output. */
         while (bms_take(&m->bms, now, &data, &size))
-                decided(m, now, true);
+                manager_decided(m, now, true);
 }
 
 /* Only from the tick: a loop that no longer decides must not look alive (design 6). */
@@ -245,22 +193,17 @@ static void ping_watchdog(struct manager *m, usec_t now) {
 
 static int on_tick(sd_event_source *s, uint64_t usec, void *userdata) {
         struct manager *m = userdata;
-        usec_t now = advance(m, clock_now());
-        struct day_passed passed;
-        struct maybe64 wall;
+        usec_t now = manager_advance(m, clock_now());
 
         (void)s, (void)usec;
         m->last_tick = now;
         bms_tick(&m->bms, now);
-        decided(m, now, false);
+        manager_decided(m, now, false);
 
         if (!m->ready)
                 m->ready = notify_send(&m->notify, "READY=1") || m->notify.fd < 0;
         ping_watchdog(m, now);
-        wall_clock_read(&m->wall_clock, now);
-        wall = wall_clock_at(&m->wall_clock, now);
-        if (wall.known && day_passed_now(&m->day, now, wall.value / (int64_t)USEC_PER_SEC, &passed))
-                energy_new_day(&m->bms.energy);
+        memory_tick(m, now);
         return 0;
 }
 
@@ -280,7 +223,7 @@ static int on_refresh(sd_event_source *s, void *userdata) {
         struct manager *m = userdata;
 
         (void)s;
-        decided(m, advance(m, clock_now()), false);
+        manager_decided(m, manager_advance(m, clock_now()), false);
         return 0;
 }
 
@@ -288,7 +231,7 @@ static void on_port_opened(void *userdata, usec_t now, const char *name) {
         struct manager *m = userdata;
 
         (void)name; /* the adapter logs it */
-        bms_port_opened(&m->bms, advance(m, now));
+        bms_port_opened(&m->bms, manager_advance(m, now));
         look_again(m);
 }
 
@@ -296,174 +239,30 @@ static void on_port_lost(void *userdata, usec_t now, const char *why) {
         struct manager *m = userdata;
 
         (void)why;
-        now = advance(m, now);
+        now = manager_advance(m, now);
         bms_port_lost(&m->bms, now);
-        decided(m, now, false);
+        manager_decided(m, now, false);
 }
 
 static void on_feedback(void *userdata, usec_t now, enum relay_id relay, struct maybe closed, bool at_start) {
         struct manager *m = userdata;
 
-        bms_feedback(&m->bms, advance(m, now), relay, closed, at_start);
+        bms_feedback(&m->bms, manager_advance(m, now), relay, closed, at_start);
         look_again(m);
 }
 
 static void on_relay_fault(void *userdata, usec_t now, const char *text) {
         struct manager *m = userdata;
 
-        bms_relay_fault(&m->bms, advance(m, now), text);
+        bms_relay_fault(&m->bms, manager_advance(m, now), text);
         look_again(m);
 }
 
 static void on_output_fault(void *userdata, usec_t now, const char *text) {
         struct manager *m = userdata;
 
-        bms_output_fault(&m->bms, advance(m, now), text);
+        bms_output_fault(&m->bms, manager_advance(m, now), text);
         look_again(m);
-}
-
-/* ---- commands
- * --------------------------------------------------------------------------------------------------- */
-
-static void newest_snapshot(void *userdata, const struct snapshot **ret_newest) {
-        struct manager *m = userdata;
-
-        *ret_newest = &m->snapshot;
-}
-
-static void log_changed_settings(const struct settings *old, const struct settings *new, const char *by) {
-        for (enum setting i = 0; i < _SETTING_MAX; i++) {
-                struct maybe x = old->values[i], y = new->values[i];
-                char before[32], after[32];
-
-                if (x.known == y.known && x.value == y.value)
-                        continue;
-                setting_format(i, x, before, sizeof(before));
-                setting_format(i, y, after, sizeof(after));
-                log_notice("%s: %s changed from %s to %s", by, setting_info(i)->key, before, after);
-        }
-}
-
-static int command_set(void *userdata, const struct settings *settings, const char *by, struct bus_reply *reply,
-                       char *ret_error, size_t size) {
-        struct manager *m = userdata;
-        usec_t now = advance(m, clock_now());
-        struct settings old = m->bms.settings;
-        int r;
-
-        r = bms_apply_settings(&m->bms, now, settings, ret_error, size);
-        if (r < 0)
-                return r;
-        decided(m, now, false);
-        log_changed_settings(&old, settings, by);
-        bus_reply_done(reply, 0, NULL);
-        return 0;
-}
-
-static int command_release(void *userdata, enum relay_id relay, const char *by, struct bus_reply *reply,
-                           char *ret_error, size_t size) {
-        struct manager *m = userdata;
-        usec_t now = advance(m, clock_now());
-        int r;
-
-        r = bms_release(&m->bms, now, relay, ret_error, size);
-        if (r < 0)
-                return r;
-        decided(m, now, false);
-        log_notice("%s: %s relay released", by, relay_name(relay));
-        bus_reply_done(reply, 0, NULL);
-        return 0;
-}
-
-static int command_recover(void *userdata, int64_t minutes, const char *by, struct bus_reply *reply,
-                           char *ret_error, size_t size) {
-        struct manager *m = userdata;
-        usec_t now = advance(m, clock_now());
-        int r;
-
-        r = bms_recover(&m->bms, now, minutes, ret_error, size);
-        if (r < 0)
-                return r;
-        decided(m, now, false);
-        log_notice("%s: recover for %" PRId64 " minutes", by, minutes);
-        bus_reply_done(reply, 0, NULL);
-        return 0;
-}
-
-static int command_soc_set(void *userdata, int64_t permyriad, const char *by, struct bus_reply *reply,
-                           char *ret_error, size_t size) {
-        struct manager *m = userdata;
-        usec_t now = advance(m, clock_now());
-        int r;
-
-        r = bms_soc_set(&m->bms, now, permyriad, ret_error, size);
-        if (r < 0)
-                return r;
-        decided(m, now, false);
-        log_notice("%s: state of charge set to %" PRId64 ".%02" PRId64 " %%", by, permyriad / 100,
-                   permyriad % 100);
-        bus_reply_done(reply, 0, NULL);
-        return 0;
-}
-
-static int command_accept_cells(void *userdata, const char *by, struct bus_reply *reply, char *ret_error,
-                                size_t size) {
-        struct manager *m = userdata;
-        usec_t now = advance(m, clock_now());
-        int r;
-
-        r = bms_accept_cells(&m->bms, now, ret_error, size);
-        if (r < 0)
-                return r;
-        decided(m, now, false);
-        log_notice("%s: the number of cells heard was accepted", by);
-        bus_reply_done(reply, 0, NULL);
-        return 0;
-}
-
-/* ---- to be replaced: there is no store yet */
-
-static int not_there(char *ret_error, size_t size) {
-        snprintf(ret_error, size, "not there yet");
-        return -EIO;
-}
-
-static int command_confirm(void *userdata, const char *by, struct bus_reply *reply, char *ret_error, size_t size) {
-        (void)userdata, (void)by, (void)reply;
-        return not_there(ret_error, size);
-}
-
-static int command_set_pin(void *userdata, const char *pin, const char *by, struct bus_reply *reply, char *ret_error,
-                           size_t size) {
-        (void)pin;
-        return command_confirm(userdata, by, reply, ret_error, size);
-}
-
-static int command_backup(void *userdata, int fd, const char *by, struct bus_reply *reply, char *ret_error,
-                          size_t size) {
-        (void)fd;
-        return command_confirm(userdata, by, reply, ret_error, size);
-}
-
-static void read_events(void *userdata, int64_t after_id, uint32_t limit, events_answer_t answer, void *answer_userdata) {
-        (void)userdata, (void)after_id, (void)limit;
-        answer(answer_userdata, -EIO, NULL, 0);
-}
-
-static void read_history(void *userdata, enum resolution resolution, int64_t from_usec, int64_t until_usec,
-                         uint32_t limit, history_answer_t answer, void *answer_userdata) {
-        (void)userdata, (void)resolution, (void)from_usec, (void)until_usec, (void)limit;
-        answer(answer_userdata, -EIO, NULL, 0);
-}
-
-static void read_days(void *userdata, uint32_t limit, days_answer_t answer, void *answer_userdata) {
-        (void)userdata, (void)limit;
-        answer(answer_userdata, -EIO, NULL, 0);
-}
-
-static void storage_status(void *userdata, struct storage_status *ret_status) {
-        (void)userdata;
-        *ret_status = (struct storage_status){.fault = "not there yet"};
 }
 
 /* ---- start and stop
@@ -489,33 +288,10 @@ static int add_sources(struct manager *m) {
         return sd_event_source_set_enabled(m->refresh, SD_EVENT_OFF);
 }
 
-/* The counters of earlier runs are not kept yet: every run begins at zero, and says so by being known. */
-static void start_energy(struct manager *m) {
-        static const struct energy_sum zero[_ENERGY_MAX];
-
-        energy_restore(&m->bms.energy, zero);
-}
-
 static int add_adapters(struct manager *m, const char *bus_address) {
         const struct relay_output_callbacks relay_callbacks = {on_feedback, on_relay_fault, m};
         const struct serial_callbacks serial_callbacks = {on_bytes, on_port_opened, on_port_lost, m};
-        const struct bus_callbacks bus_callbacks = {
-                .snapshot = newest_snapshot,
-                .set = command_set,
-                .release = command_release,
-                .recover = command_recover,
-                .soc_set = command_soc_set,
-                .accept_cells = command_accept_cells,
-                .confirm_settings = command_confirm,
-                .set_pin = command_set_pin,
-                .clear_energy = command_confirm,
-                .backup = command_backup,
-                .read_events = read_events,
-                .read_history = read_history,
-                .read_days = read_days,
-                .storage_status = storage_status,
-                .userdata = m,
-        };
+        const struct bus_callbacks bus_callbacks = commands_for_bus(m);
         int r;
 
         /* Whatever was believed by an earlier process: open (P13). */
@@ -543,6 +319,8 @@ static int add_adapters(struct manager *m, const char *bus_address) {
 }
 
 int manager_new(sd_event *event, const struct config *config, const char *bus_address, struct manager **ret) {
+        struct memory_start start;
+        struct bms_config bms_config;
         struct manager *m;
         int r;
 
@@ -551,16 +329,19 @@ int manager_new(sd_event *event, const struct config *config, const char *bus_ad
                 return -ENOMEM;
         m->event = sd_event_ref(event);
         m->config = *config;
-        m->now = m->last_tick = clock_now();
+        m->now = m->started = m->last_tick = clock_now();
         m->watchdog_usec = watchdog_interval();
         notify_open(&m->notify);
         tzset(); /* reads the zone's file; nothing does so later */
-        bms_init(&m->bms, m->now, &config->bms);
-        start_energy(m);
+        bms_config = config->bms;
+        memory_read_settings(m, &bms_config, &start);
+        bms_init(&m->bms, m->now, &bms_config);
 
         r = add_sources(m);
         if (r >= 0)
                 r = add_adapters(m, bus_address);
+        if (r >= 0)
+                r = memory_start(m, &start);
         if (r < 0) {
                 manager_free(m);
                 return r;
@@ -580,6 +361,7 @@ struct manager *manager_free(struct manager *m) {
                 return NULL;
         m->relays = relay_output_free(m->relays);
         serial_free(m->serial);
+        memory_stop(m);
         output_port_free(m->output_port);
         bus_free(m->bus);
         sd_event_source_unref(m->refresh);

@@ -65,6 +65,14 @@ static void add(struct text *t, const char *format, ...) {
         t->left -= (size_t)n;
 }
 
+/* A name comes from outside (a phone's): what stands between quotes in YAML must not end them. */
+static void add_quoted(struct text *t, const char *key, const char *text) {
+        add(t, "%s: \"", key);
+        for (; *text; text++)
+                add(t, "%c", *text < ' ' || *text > '~' || *text == '"' || *text == '\\' ? '?' : *text);
+        add(t, "\"\n");
+}
+
 int settings_file_format(const struct kept_settings *k, char *ret_text, size_t size) {
         struct text t = {ret_text, size, false};
         char value[64];
@@ -81,7 +89,7 @@ int settings_file_format(const struct kept_settings *k, char *ret_text, size_t s
         if (k->pin_hash[0])
                 add(&t, "pin_hash: \"%s\"\n", k->pin_hash);
         if (k->by[0])
-                add(&t, "changed_by: \"%s\"\n", k->by);
+                add_quoted(&t, "changed_by", k->by);
         if (t.full)
                 return -ENOSPC;
         add(&t, CHECKSUM_KEY "%08" PRIx32 "\n", crc32(ret_text, (size_t)(t.at - ret_text)));
@@ -108,14 +116,14 @@ static int check_checksum(const char *text, size_t length, char *ret_error, size
         size_t before;
 
         if (length < CHECKSUM_LINE_LENGTH) {
-                (void)snprintf(ret_error, size, "it is too short to be a settings file");
+                (void)snprintf(ret_error, size, "too short, it is cut off");
                 return -EINVAL;
         }
         before = length - CHECKSUM_LINE_LENGTH;
         (void)snprintf(line, sizeof(line), CHECKSUM_KEY "%08" PRIx32 "\n", crc32(text, before));
         if (memcmp(text + before, line, CHECKSUM_LINE_LENGTH) == 0)
                 return 0;
-        (void)snprintf(ret_error, size, "its last line is not the checksum of what stands above it");
+        (void)snprintf(ret_error, size, "wrong checksum (damaged or edited)");
         return -EINVAL;
 }
 
@@ -222,9 +230,10 @@ static int read_tree(const struct node *root, struct kept_settings *k, char *ret
         return version ? 0 : complain(root, ret_error, size, "there is no version");
 }
 
-int settings_file_parse(const char *text, size_t length, struct kept_settings *ret_settings, char *ret_error,
-                        size_t size) {
-        struct kept_settings k = {.known_cells = 0};
+/* What an older version did not know is as in defaults. */
+static int parse(const char *text, size_t length, const struct settings *defaults, struct kept_settings *ret_settings,
+                 char *ret_error, size_t size) {
+        struct kept_settings k = {.values = *defaults};
         struct problems problems = {NULL, 0, 0, false};
         struct yaml_tree tree = {NULL, NULL};
         int r;
@@ -232,7 +241,6 @@ int settings_file_parse(const char *text, size_t length, struct kept_settings *r
         r = check_checksum(text, length, ret_error, size);
         if (r < 0)
                 return r;
-        settings_init(&k.values); /* what an older version did not know is as at first */
         r = yaml_tree_parse(&tree, &problems, text, length);
         if (r < 0)
                 (void)snprintf(ret_error, size, "it is no YAML as smartbmsd writes it");
@@ -247,6 +255,14 @@ int settings_file_parse(const char *text, size_t length, struct kept_settings *r
                 return r;
         *ret_settings = k;
         return 0;
+}
+
+int settings_file_parse(const char *text, size_t length, struct kept_settings *ret_settings, char *ret_error,
+                        size_t size) {
+        struct settings defaults;
+
+        settings_init(&defaults);
+        return parse(text, length, &defaults, ret_settings, ret_error, size);
 }
 
 /* ---- the directory ---------------------------------------------------------------------------------------------- */
@@ -277,8 +293,8 @@ static int read_file(int directory, const char *name, char *ret_text, size_t siz
 }
 
 /* 0; -ENOENT: there is none; -EINVAL or another: it is no good, with a sentence. */
-static int read_settings(int directory, const char *name, struct kept_settings *ret_settings, char *ret_error,
-                         size_t size) {
+static int read_settings(int directory, const char *name, const struct settings *defaults,
+                         struct kept_settings *ret_settings, char *ret_error, size_t size) {
         char text[SETTINGS_FILE_TEXT_MAX];
         size_t length = 0;
         int r;
@@ -288,7 +304,7 @@ static int read_settings(int directory, const char *name, struct kept_settings *
                 (void)snprintf(ret_error, size, "it is gone");
         else if (r < 0)
                 (void)snprintf(ret_error, size, "%s", strerror(-r));
-        return r < 0 ? r : settings_file_parse(text, length, ret_settings, ret_error, size);
+        return r < 0 ? r : parse(text, length, defaults, ret_settings, ret_error, size);
 }
 
 static bool exists(int directory, const char *name) {
@@ -297,37 +313,46 @@ static bool exists(int directory, const char *name) {
         return fstatat(directory, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-static int judge(int directory, const char *path, const struct settings *defaults, struct kept_settings *ret_settings,
-                 enum settings_file_state *ret_state, char *ret_text, size_t size) {
-        char why[256], why_previous[256];
-        const int current = read_settings(directory, SETTINGS_FILE_NAME, ret_settings, why, sizeof(why));
-        int previous;
+/* What is wrong, what holds now, what to do: within an alarm's 160 characters for a usual path. */
+static void say(const char *path, const char *why, const char *in_force, char *ret_text, size_t size) {
+        char short_why[40];
 
+        printable(why, short_why, sizeof(short_why));
+        for (int with_path = 1; with_path >= 0; with_path--) {
+                const int n = snprintf(ret_text, size,
+                                       "%s%s" SETTINGS_FILE_NAME ": %s. %s in force: smartbmsctl settings confirm, "
+                                       "or settings import FILE",
+                                       with_path ? path : "", with_path ? "/" : "", short_why, in_force);
+
+                if (n < 0 || (size_t)n < size)
+                        return;
+        }
+}
+
+static void judge(int directory, const char *path, const struct settings *defaults, struct kept_settings *ret_settings,
+                  enum settings_file_state *ret_state, char *ret_text, size_t size) {
+        char why[256], why_previous[256];
+        int current, previous;
+
+        current = read_settings(directory, SETTINGS_FILE_NAME, defaults, ret_settings, why, sizeof(why));
         if (current == 0) {
                 *ret_state = SETTINGS_FILE_GOOD;
-                return 0;
+                return;
         }
-        previous = read_settings(directory, PREVIOUS_NAME, ret_settings, why_previous, sizeof(why_previous));
+        previous = read_settings(directory, PREVIOUS_NAME, defaults, ret_settings, why_previous, sizeof(why_previous));
         if (previous == 0) {
                 *ret_state = SETTINGS_FILE_PREVIOUS;
-                (void)snprintf(ret_text, size,
-                               "%.40s/" SETTINGS_FILE_NAME ": %.40s. Those before the last change are in force: "
-                               "look, then smartbmsctl settings confirm",
-                               path, why);
-                return 0;
+                say(path, why, "Those before are", ret_text, size);
+                return;
         }
         *ret_settings = (struct kept_settings){.values = *defaults};
         if (current == -ENOENT && previous == -ENOENT && !exists(directory, BAD_NAME) &&
             !exists(directory, DATABASE_NAME)) {
                 *ret_state = SETTINGS_FILE_FIRST;
-                return 0;
+                return;
         }
         *ret_state = SETTINGS_FILE_DAMAGED;
-        (void)snprintf(ret_text, size,
-                       "%.40s/" SETTINGS_FILE_NAME ": %.40s. The config's are in force: set yours, then smartbmsctl "
-                       "settings confirm",
-                       path, why);
-        return 0;
+        say(path, why, "The config's are", ret_text, size);
 }
 
 int settings_file_read(const char *directory, const struct settings *defaults, struct kept_settings *ret_settings,
@@ -341,13 +366,13 @@ int settings_file_read(const char *directory, const struct settings *defaults, s
                 *ret_settings = (struct kept_settings){.values = *defaults};
                 *ret_state = SETTINGS_FILE_DAMAGED;
                 (void)snprintf(ret_text, size,
-                               "%.60s: %.40s. The config's settings are in force: smartbmsctl settings confirm",
+                               "%.60s: %.30s. The config's settings are in force: smartbmsctl settings confirm",
                                directory, strerror(-r));
                 return r;
         }
-        r = judge(fd, directory, defaults, ret_settings, ret_state, ret_text, size);
+        judge(fd, directory, defaults, ret_settings, ret_state, ret_text, size);
         (void)close(fd);
-        return r;
+        return 0;
 }
 
 /* ---- writing it atomically -------------------------------------------------------------------------------------- */
@@ -387,25 +412,55 @@ static int also_as(int directory, const char *name, const char *other) {
         return 0;
 }
 
-/* What is there now becomes the one before; but what is damaged is put aside, and a good one before it stays. */
-static int keep_current(int directory) {
+static bool is_good(int directory, const char *name) {
         struct kept_settings ignored;
+        struct settings defaults;
         char why[256];
+
+        settings_init(&defaults);
+        return read_settings(directory, name, &defaults, &ignored, why, sizeof(why)) == 0;
+}
+
+/* What is there now becomes the one before. What is no good is put aside, and a good one before it stays. */
+static int keep_current(int directory) {
+        if (is_good(directory, SETTINGS_FILE_NAME))
+                return also_as(directory, SETTINGS_FILE_NAME, PREVIOUS_NAME);
+        /* Not by a link: it may be anything. */
+        if (renameat(directory, SETTINGS_FILE_NAME, directory, BAD_NAME) < 0 && errno != ENOENT)
+                return -errno;
+        return 0;
+}
+
+static int sync_directory(int directory) {
+        return fsync(directory) < 0 ? -errno : 0;
+}
+
+static int replace(int directory) {
         int r;
 
-        r = read_settings(directory, SETTINGS_FILE_NAME, &ignored, why, sizeof(why));
-        if (r == -ENOENT)
-                return exists(directory, PREVIOUS_NAME) ? 0 : also_as(directory, NEW_NAME, PREVIOUS_NAME);
-        if (r < 0)
-                return also_as(directory, SETTINGS_FILE_NAME, BAD_NAME);
-        return also_as(directory, SETTINGS_FILE_NAME, PREVIOUS_NAME);
+        r = keep_current(directory);
+        /* The one before must be there before the newest takes its place. */
+        if (r == 0)
+                r = sync_directory(directory);
+        if (r == 0 && renameat(directory, NEW_NAME, directory, SETTINGS_FILE_NAME) < 0)
+                r = -errno;
+        if (r == 0)
+                r = sync_directory(directory);
+        if (r < 0 || is_good(directory, PREVIOUS_NAME))
+                return r;
+        /* There was no good one before. After this one its loss is no first start any more. */
+        r = also_as(directory, SETTINGS_FILE_NAME, PREVIOUS_NAME);
+        return r < 0 ? r : sync_directory(directory);
 }
 
 int settings_file_write(const char *directory, const struct kept_settings *k) {
-        char text[SETTINGS_FILE_TEXT_MAX];
+        char text[SETTINGS_FILE_TEXT_MAX], why[256];
+        struct kept_settings again;
         int fd, r;
 
         r = settings_file_format(k, text, sizeof(text));
+        if (r == 0) /* our own bug, if so; but the next start must not find it out */
+                r = settings_file_parse(text, strlen(text), &again, why, sizeof(why));
         if (r < 0)
                 return r;
         fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -413,14 +468,7 @@ int settings_file_write(const char *directory, const struct kept_settings *k) {
                 return -errno;
         r = write_new(fd, text);
         if (r == 0)
-                r = keep_current(fd);
-        /* The one before must be there before the newest takes its place. */
-        if (r == 0 && fsync(fd) < 0)
-                r = -errno;
-        if (r == 0 && renameat(fd, NEW_NAME, fd, SETTINGS_FILE_NAME) < 0)
-                r = -errno;
-        if (r == 0 && fsync(fd) < 0)
-                r = -errno;
+                r = replace(fd);
         (void)close(fd); /* of a directory: nothing to be lost */
         return r;
 }

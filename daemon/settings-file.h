@@ -6,8 +6,8 @@
  * limit.
  *
  * It is replaced whole: written beside (.new), synced, renamed, the directory synced; the one before it is kept as
- * settings.yaml.previous, and at no moment are both gone. The last line is a checksum over all above it. Synchronous:
- * settings-writer.h has a thread for it. */
+ * settings.yaml.previous, and at no moment are both gone (after the first write they are the same, so that from then on
+ * a loss is seen). The last line is a checksum over all above it. Synchronous: settings-writer.h has a thread. */
 
 #include "settings.h"
 #include "settings-pin.h"
@@ -31,18 +31,21 @@ enum settings_file_state {
         SETTINGS_FILE_DAMAGED,  /* neither is good, or both vanished: the defaults, to be confirmed */
 };
 
-/* Reads and judges what is in the directory. *ret_settings: as read (GOOD, PREVIOUS), else the defaults and nothing
- * else. ret_text: for PREVIOUS and DAMAGED one sentence: what is wrong with which file, and what to do. -Exxx if the
- * directory cannot be read at all (then as DAMAGED). */
+/* Reads and judges what is in the directory. *ret_settings: as read (GOOD, PREVIOUS; settings that an older version's
+ * file does not have are as in the defaults), else the defaults and nothing else. ret_text: for PREVIOUS and DAMAGED
+ * one sentence: what is wrong with which file, and what to do. -Exxx if the directory cannot be read at all (then as
+ * DAMAGED). */
 int settings_file_read(const char *directory, const struct settings *defaults, struct kept_settings *ret_settings,
                        enum settings_file_state *ret_state, char *ret_text, size_t size);
 
 /* The file's text; at most size - 1 bytes. -ENOSPC if it does not fit. And back: 0, or -EINVAL with a sentence
- * (what, in which line; what was expected). Values outside the settings table's ranges are refused. */
+ * (what, in which line; what was expected). Values outside the settings table's ranges are refused, and what this
+ * version does not know: it is a newer one's, and could matter. */
 #define SETTINGS_FILE_TEXT_MAX 8192
 int settings_file_format(const struct kept_settings *k, char *ret_text, size_t size);
 int settings_file_parse(const char *text, size_t length, struct kept_settings *ret_settings, char *ret_error,
                         size_t size);
 
-/* Atomically, as above. A file that is damaged is put aside as settings.yaml.bad. 0 or -Exxx. */
+/* Atomically, as above. A file that is damaged is put aside as settings.yaml.bad. 0 or -Exxx; -EINVAL: no settings that
+ * could be read again. */
 int settings_file_write(const char *directory, const struct kept_settings *k);

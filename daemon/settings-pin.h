@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The PIN (design 8, 10): kept as a hash by crypt(5), never read back. Hashing takes tens of milliseconds and
- * megabytes by
- * design: for a thread that may wait. */
+/* The PIN (design 8, 10): kept as a hash by crypt(5), never read back. Hashing takes tens of milliseconds and megabytes
+ * by design: for a thread that may wait. */
 
 #include "settings.h"
 

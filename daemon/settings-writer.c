@@ -19,6 +19,7 @@ struct waiter {
         settings_done_t done; /* NULL = entry not in use */
         void *userdata;
         uint64_t version;     /* what it waits for */
+        bool pin;             /* and that the PIN could be hashed */
         usec_t until;
 };
 
@@ -28,12 +29,12 @@ struct settings_writer {
         char directory[256];
         settings_fault_t fault;
         void *userdata;
-        bool faulty;
+        bool faulty, ending;
 
         struct kept_settings newest;
         char hash[PIN_HASH_MAX]; /* in force */
         char pin[PIN_MAX];       /* to be hashed with the next job; "" = none */
-        uint64_t version, written;
+        uint64_t version, written, pin_version;
         usec_t retry_at;         /* 0 = not waiting to try again */
         struct waiter waiters[WAITERS_MAX];
 
@@ -42,8 +43,8 @@ struct settings_writer {
         struct {
                 struct kept_settings settings;
                 char directory[256], pin[PIN_MAX];
-                uint64_t version;
-                int result;
+                uint64_t version, pin_version;
+                int result, pin_result;
         } job;
 };
 
@@ -59,7 +60,7 @@ static void arm(struct settings_writer *w) {
         r = sd_event_source_set_time(w->timer, clock_boottime(due));
         if (r >= 0)
                 r = sd_event_source_set_enabled(w->timer, SD_EVENT_ONESHOT);
-        if (r < 0)
+        if (r < 0 && r != -ESTALE) /* the loop has ended: whoever frees us waits instead */
                 log_error("Cannot arm the settings file's timer: %s", strerror(-r));
 }
 
@@ -83,7 +84,8 @@ static void tell_fault(struct settings_writer *w, int error) {
         else if (error == 0)
                 log_notice("settings: the file can be written again");
         w->faulty = error < 0;
-        w->fault(w->userdata, text);
+        if (!w->ending)
+                w->fault(w->userdata, text);
 }
 
 /* ---- on the thread ---------------------------------------------------------------------------------------------- */
@@ -91,10 +93,10 @@ static void tell_fault(struct settings_writer *w, int error) {
 static void run_job(void *userdata) {
         struct settings_writer *w = userdata;
 
-        w->job.result = w->job.pin[0] ? pin_hash(w->job.pin, w->job.settings.pin_hash) : 0;
+        w->job.pin_result = w->job.pin[0] ? pin_hash(w->job.pin, w->job.settings.pin_hash) : 0;
         explicit_bzero(w->job.pin, sizeof(w->job.pin));
-        if (w->job.result == 0)
-                w->job.result = settings_file_write(w->job.directory, &w->job.settings);
+        /* Without it the rest is kept all the same, and the PIN before it. */
+        w->job.result = settings_file_write(w->job.directory, &w->job.settings);
 }
 
 /* ---- in the loop ------------------------------------------------------------------------------------------------ */
@@ -111,6 +113,7 @@ static void start_job(struct settings_writer *w) {
         memcpy(w->job.directory, w->directory, sizeof(w->directory));
         memcpy(w->job.pin, w->pin, sizeof(w->pin));
         w->job.version = w->version;
+        w->job.pin_version = w->pin_version;
         w->running = true;
         r = worker_post(w->worker, run_job, finish_job, w);
         if (r < 0) /* cannot be: one job at a time */
@@ -119,8 +122,12 @@ static void start_job(struct settings_writer *w) {
 
 static void finish_job(void *userdata) {
         struct settings_writer *w = userdata;
+        const uint64_t version = w->job.version; /* answer() may start the next job */
+        const int pin_result = w->job.pin_result;
 
         w->running = false;
+        if (w->job.result < 0 && w->ending)
+                return; /* that was the last chance */
         if (w->job.result < 0) {
                 tell_fault(w, w->job.result);
                 w->retry_at = usec_add(clock_now(), RETRY_USEC);
@@ -128,13 +135,13 @@ static void finish_job(void *userdata) {
                 return;
         }
         memcpy(w->hash, w->job.settings.pin_hash, sizeof(w->hash));
-        if (w->job.version == w->version)
+        if (w->job.pin_version == w->pin_version)
                 explicit_bzero(w->pin, sizeof(w->pin));
-        w->written = w->job.version;
+        w->written = version;
         tell_fault(w, 0);
         for (size_t i = 0; i < WAITERS_MAX; i++)
-                if (w->waiters[i].done && w->waiters[i].version <= w->written)
-                        answer(&w->waiters[i], 0);
+                if (w->waiters[i].done && w->waiters[i].version <= version)
+                        answer(&w->waiters[i], w->waiters[i].pin ? pin_result : 0);
         start_job(w);
 }
 
@@ -154,20 +161,26 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *userdata) {
         return 0;
 }
 
-static void wait_for(struct settings_writer *w, settings_done_t done, void *userdata) {
+static void wait_for(struct settings_writer *w, bool pin, settings_done_t done, void *userdata) {
         if (!done)
                 return;
         for (size_t i = 0; i < WAITERS_MAX; i++) {
                 if (w->waiters[i].done)
                         continue;
-                w->waiters[i] = (struct waiter){done, userdata, w->version, usec_add(clock_now(), PATIENCE_USEC)};
+                w->waiters[i] = (struct waiter){
+                        .done = done,
+                        .userdata = userdata,
+                        .version = w->version,
+                        .pin = pin,
+                        .until = usec_add(clock_now(), PATIENCE_USEC),
+                };
                 return;
         }
         done(userdata, -ENOBUFS);
 }
 
-void settings_writer_put(struct settings_writer *w, const struct kept_settings *k, settings_done_t done,
-                         void *userdata) {
+static void put(struct settings_writer *w, const struct kept_settings *k, bool pin, settings_done_t done,
+                void *userdata) {
         if (w->directory[0] == '\0') {
                 if (done)
                         done(userdata, 0);
@@ -175,16 +188,23 @@ void settings_writer_put(struct settings_writer *w, const struct kept_settings *
         }
         w->newest = *k;
         w->version++;
-        wait_for(w, done, userdata);
+        wait_for(w, pin, done, userdata);
         start_job(w);
         arm(w);
 }
 
+void settings_writer_put(struct settings_writer *w, const struct kept_settings *k, settings_done_t done,
+                         void *userdata) {
+        put(w, k, false, done, userdata);
+}
+
 void settings_writer_put_pin(struct settings_writer *w, const struct kept_settings *k, const char *pin,
                              settings_done_t done, void *userdata) {
-        if (w->directory[0] != '\0')
+        if (w->directory[0] != '\0') {
                 (void)snprintf(w->pin, sizeof(w->pin), "%s", pin);
-        settings_writer_put(w, k, done, userdata);
+                w->pin_version++;
+        }
+        put(w, k, true, done, userdata);
 }
 
 int settings_writer_new(sd_event *event, const char *directory, const char *hash, settings_fault_t fault,
@@ -217,12 +237,18 @@ int settings_writer_new(sd_event *event, const char *directory, const char *hash
 struct settings_writer *settings_writer_free(struct settings_writer *w, usec_t at_most_usec) {
         if (!w)
                 return NULL;
-        sd_event_source_unref(w->timer);
+        w->ending = true;
+        w->timer = sd_event_source_unref(w->timer);
         memset(w->waiters, 0, sizeof(w->waiters)); /* nobody is told any more */
+        w->retry_at = 0;
+        if (w->worker)
+                start_job(w); /* what failed before has a last chance */
         if (worker_free(w->worker, at_most_usec) < 0) {
                 log_error("settings: the card does not answer: the newest settings may not be kept");
                 return NULL; /* the thread still has it */
         }
+        if (w->version != w->written)
+                log_error("settings: the newest settings could not be written to %s", w->directory);
         explicit_bzero(w->pin, sizeof(w->pin));
         free(w);
         return NULL;

@@ -1,12 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 #include "wall-clock.h"
 
+#include <stdlib.h>
 #include <sys/timex.h>
 #include <time.h>
 
+static bool agree(int64_t a, int64_t b) {
+        return llabs(a - b) <= WALL_CLOCK_STEP_USEC;
+}
+
 void wall_clock_take(struct wall_clock *c, usec_t now, int64_t wall_usec, bool synchronised) {
-        if (synchronised)
-                c->zero_usec = some64(wall_usec - (int64_t)now);
+        const int64_t zero = wall_usec - (int64_t)now;
+
+        if (!synchronised) {
+                c->doubted_usec = none64();
+                return;
+        }
+        if (c->zero_usec.known && !agree(zero, c->zero_usec.value)) {
+                if (!c->doubted_usec.known || !agree(zero, c->doubted_usec.value)) {
+                        c->doubted_usec = some64(zero);
+                        c->doubted_since = now;
+                }
+                if (usec_since(now, c->doubted_since) < WALL_CLOCK_DOUBT_USEC)
+                        return;
+        }
+        c->zero_usec = some64(zero);
+        c->doubted_usec = none64();
 }
 
 void wall_clock_read(struct wall_clock *c, usec_t now) {

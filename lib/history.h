@@ -23,7 +23,7 @@ struct history_row {
 struct history {
         struct history_row row;                              /* being filled */
         usec_t last;                                         /* newest snapshot; 0 = none yet */
-        int64_t power_sum_mwms, pack_sum_mvms, covered_msec; /* for the means: value * ms */
+        int64_t power_sum_mwms, power_msec, pack_sum_mvms, covered_msec; /* for the means: value * ms */
         int64_t run_mwh[_ENERGY_MAX];                        /* energy's run counters as the row began */
         bool begun;
 };
@@ -33,6 +33,3 @@ void history_init(struct history *h);
 /* A new snapshot. True: a minute is over, *ret_row is it, and the next one has begun. A gap (the machine slept)
  * ends the row at the last snapshot before it; what was not heard is not covered, and never made up. */
 bool history_add(struct history *h, const struct snapshot *s, struct history_row *ret_row);
-
-/* Rows that follow one another as one: sums, extremes, means by the time covered, SOC of the later. */
-void history_merge(struct history_row *into, const struct history_row *later);

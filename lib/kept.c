@@ -34,7 +34,6 @@ struct visit {
 
         /* Taking: the lines. */
         const char *from;
-        unsigned found; /* lines used */
         char *error;
         size_t error_size;
         bool failed;
@@ -80,7 +79,6 @@ static const char *find_line(struct visit *v, const char *name, size_t *ret_leng
         }
         if (!found)
                 return NULL;
-        v->found++;
         *ret_length = strcspn(found, "\n");
         return found;
 }
@@ -133,6 +131,22 @@ static void number(struct visit *v, const char *name, int64_t *value, int64_t mi
                 number((v), (name), &number_, (min), (max));         \
                 (field) = (__typeof__(field))number_;                \
         } while (0)
+
+/* Its line is there or not: what is not known has no value either. */
+static void maybe_number(struct visit *v, const char *name, struct maybe *value, int64_t min, int64_t max) {
+        int64_t number_value = value->value;
+        char text[24];
+        size_t length;
+
+        if (v->text && value->known) {
+                (void)snprintf(text, sizeof(text), "%" PRId32, value->value);
+                write_line(v, name, text);
+        }
+        if (v->text || !find_line(v, name, &length))
+                return;
+        number(v, name, &number_value, min, max);
+        *value = some((int32_t)number_value);
+}
 
 static void flag(struct visit *v, const char *name, bool *value) {
         INTEGER(v, name, *value, 0, 1);
@@ -202,6 +216,7 @@ static void visit_learning(struct visit *v, struct soc_learning *l) {
 static void visit_soc(struct visit *v, struct soc *s) {
         v->prefix = "soc.";
         INTEGER(v, "capacity_mams", s->capacity_mams, 0, CHARGE_MAX);
+        INTEGER(v, "cells", s->config.cells, 0, CELLS_MAX);
         flag(v, "known", &s->known);
         INTEGER(v, "charge_mams", s->charge_mams, -CHARGES_MAX, CHARGE_MAX);
         INTEGER(v, "remainder", s->remainder, -SOC_FINE_PER_MAMS, SOC_FINE_PER_MAMS);
@@ -223,10 +238,8 @@ static void visit_soc(struct visit *v, struct soc *s) {
 static void visit_reason(struct visit *v, struct reason *r) {
         rule(v, "rule", &r->rule, RULE_START);
         INTEGER(v, "rule_cell", r->cell, 0, CELLS_MAX);
-        flag(v, "rule_value_known", &r->value.known);
-        INTEGER(v, "rule_value", r->value.value, INT32_MIN, INT32_MAX);
-        flag(v, "rule_limit_known", &r->limit.known);
-        INTEGER(v, "rule_limit", r->limit.value, INT32_MIN, INT32_MAX);
+        maybe_number(v, "rule_value", &r->value, INT32_MIN, INT32_MAX);
+        maybe_number(v, "rule_limit", &r->limit, INT32_MIN, INT32_MAX);
         past(v, "changed", &r->at);
 }
 
@@ -236,7 +249,6 @@ static void visit_relay(struct visit *v, struct relay *r, const char *prefix) {
 
         v->prefix = prefix;
         flag(v, "closed", &r->closed);
-        flag(v, "by_recover", &r->by_recover);
         visit_reason(v, &r->reason);
         past(v, "opened", &r->opened_at);
         flag(v, "recovery", &r->recovery);
@@ -270,8 +282,7 @@ static void visit_kept(struct visit *v, struct kept *k) {
         past(v, "vmax_opening_3", &k->vmax_openings[2]);
         INTEGER(v, "vmax_openings_next", k->vmax_openings_next, 0, 2);
         past(v, "imbalance", &k->imbalance_at);
-        flag(v, "switches_known", &k->switches.known);
-        INTEGER(v, "switches", k->switches.value, 0, UINT8_MAX);
+        maybe_number(v, "switches", &k->switches, 0, UINT8_MAX);
         INTEGER(v, "cells", k->cells, 0, CELLS_MAX);
 }
 
@@ -298,6 +309,10 @@ size_t bms_keep(const struct bms *b, usec_t now, char ret_text[KEPT_TEXT_MAX]) {
 static int check_lines(const char *text, char *ret_error, size_t size) {
         unsigned n = 1;
 
+        if (strnlen(text, KEPT_TEXT_MAX) == KEPT_TEXT_MAX) {
+                (void)snprintf(ret_error, size, "it is longer than %d characters", KEPT_TEXT_MAX - 1);
+                return -EINVAL;
+        }
         if (strncmp(text, FIRST_LINE, strlen(FIRST_LINE)) != 0) {
                 (void)snprintf(ret_error, size, "the first line is not \"%.16s\"", FIRST_LINE);
                 return -EINVAL;
@@ -314,6 +329,28 @@ static int check_lines(const char *text, char *ret_error, size_t size) {
         return 0;
 }
 
+/* What each number alone does not show, and what follows relies on. */
+static void check_kept(struct visit *v, const struct kept *k) {
+        const struct soc *s = &k->soc;
+
+        if (s->capacity_mams > 0 && (s->charge_mams < 0 || s->charge_mams > s->capacity_mams))
+                fail(v, "more charge is kept than the pack holds, or less than none");
+        if (s->capacity_mams == 0 && s->charge_mams > 0)
+                fail(v, "more charge is kept than the pack holds: soc.charge_mams is above full");
+        for (enum relay_id id = 0; id < _RELAY_MAX; id++) {
+                const struct relay *relay = &k->relays.relay[id];
+
+                if (relay->v_hysteresis != RULE_V_MAX && relay->v_hysteresis != RULE_V_MIN &&
+                    relay->v_hysteresis != _RULE_MAX)
+                        fail(v, "%s.v_hysteresis is \"%s\": expected V-max or V-min", relay_name(id),
+                             rule_name(relay->v_hysteresis));
+                if (relay->vmin_trips_charged_mams > s->charged_mams)
+                        fail(v, "%s.vmin_trips_charged_mams is more than soc.charged_mams", relay_name(id));
+        }
+        if (k->cells != 0 && k->cells < CELLS_MIN)
+                fail(v, "pack.cells is \"%u\": expected %d to %d", k->cells, CELLS_MIN, CELLS_MAX);
+}
+
 static int read_kept(const char *text, usec_t now, struct maybe64 off_usec, struct kept *ret_kept, char *ret_error,
                      size_t size) {
         struct visit v = {
@@ -328,31 +365,33 @@ static int read_kept(const char *text, usec_t now, struct maybe64 off_usec, stru
         memset(ret_kept, 0, sizeof(*ret_kept));
         relays_init(&ret_kept->relays);
         visit_kept(&v, ret_kept);
-        if (ret_kept->soc.capacity_mams > 0 && (ret_kept->soc.charge_mams < 0 ||
-                                                ret_kept->soc.charge_mams > ret_kept->soc.capacity_mams))
-                fail(&v, "more charge is kept than the pack holds, or less than none");
+        check_kept(&v, ret_kept);
         return v.failed ? -EINVAL : 0;
 }
 
-/* What belongs to this run stays: the newest reading and what is timed by it. */
-static void take_soc(struct bms *b, const struct kept *k) {
+/* What belongs to this run stays: the newest reading and what is timed by it. False: a sync or a person since the
+ * start knows better what is in the pack; what S4 estimates from a voltage does not. */
+static bool take_soc(struct bms *b, const struct kept *k) {
         const struct soc *from = &k->soc;
         struct soc *to = &b->soc;
 
         to->had_second_sensor = to->had_second_sensor || from->had_second_sensor;
         to->charged_mams += from->charged_mams;
         to->idle_draw_ma = from->idle_draw_ma;
-        if (to->known || to->calibrated) { /* a sync or a person since the start knows better */
+        if (to->calibrated || (to->known && (!to->estimated || !from->known))) {
                 to->learning.hidden_mams += from->learning.hidden_mams;
                 to->learning.hidden_usec += from->learning.hidden_usec;
-                return;
+                return false;
         }
         to->learning = from->learning;
         to->capacity_mams = from->capacity_mams;
+        if (to->config.cells == 0) /* not learned, nor heard yet: as many as they were */
+                to->config.cells = from->config.cells;
         to->known = from->known;
         to->charge_mams = from->charge_mams;
         to->remainder = from->remainder;
         to->calibrated = from->calibrated;
+        to->estimated = false;
         to->sync_uncertainty_mams = from->sync_uncertainty_mams;
         to->growth_mams = from->growth_mams;
         to->growth_remainder = from->growth_remainder;
@@ -361,10 +400,16 @@ static void take_soc(struct bms *b, const struct kept *k) {
         to->reversed = from->reversed;
         to->steps = from->steps;
         to->steps_reversed = from->steps_reversed;
-        if (from->reversed)
+        if (from->reversed && to->sensor == SOC_SENSOR_OK)
                 to->sensor = SOC_SENSOR_REVERSED;
+        return true;
 }
 
+static usec_t later(usec_t a, usec_t b) {
+        return a > b ? a : b;
+}
+
+/* A trip since the start has left its flags on the open relay: they hold beside what was kept. */
 static void take_relay(struct relay *to, const struct relay *from) {
         const bool found_closed = to->reason.rule == RULE_FEEDBACK;
         struct relay taken = *from;
@@ -378,28 +423,65 @@ static void take_relay(struct relay *to, const struct relay *from) {
                 taken.opened_at = to->opened_at;
                 taken.recovery = to->recovery;
         }
+        taken.wait_for_restart = taken.wait_for_restart || to->wait_for_restart;
+        taken.counts = taken.counts || to->counts;
+        taken.t_low_hysteresis = taken.t_low_hysteresis || to->t_low_hysteresis;
+        taken.t_high_hysteresis = taken.t_high_hysteresis || to->t_high_hysteresis;
+        if (to->v_hysteresis != _RULE_MAX)
+                taken.v_hysteresis = to->v_hysteresis;
+        taken.delay_until = later(taken.delay_until, to->delay_until);
+        taken.pause_until = later(taken.pause_until, to->pause_until);
         *to = taken;
+}
+
+/* P2, P5: V-min has tripped since the start, and ends what only guards a full pack: an empty one must be chargeable. */
+static void end_guard_of_full(struct relay *charge) {
+        charge->wait_for_restart = charge->locked = false;
+        charge->v_hysteresis = _RULE_MAX;
+        charge->pause_until = charge->cycling_since = 0;
+        charge->closings_since_cycling = 0;
 }
 
 static void take_relays(struct bms *b, const struct kept *k) {
         for (enum relay_id id = 0; id < _RELAY_MAX; id++) {
                 struct relay *to = &b->relays.relay[id];
 
-                if (to->closed) /* its own latch, but charge is counted from the same zero (P5) */
+                if (to->closed) { /* its own latch, but charge is counted from the same zero (P5) */
                         to->vmin_trips_charged_mams += k->soc.charged_mams;
-                else
-                        take_relay(to, &k->relays.relay[id]);
+                        continue;
+                }
+                take_relay(to, &k->relays.relay[id]);
+                if (id == RELAY_CHARGE && protection_tripped(&b->protection, RULE_V_MIN))
+                        end_guard_of_full(to);
         }
 }
 
-static void take_pack(struct bms *b, const struct kept *k) {
-        if (b->imbalance_at == 0)
-                b->imbalance_at = k->imbalance_at;
-        memcpy(b->vmax_openings, k->vmax_openings, sizeof(b->vmax_openings));
-        b->vmax_openings_next = k->vmax_openings_next;
+/* P6: those of the run before are the older ones. */
+static void take_vmax_openings(struct bms *b, const struct kept *k) {
+        const usec_t *const rings[] = {k->vmax_openings, b->vmax_openings};
+        const unsigned next[] = {k->vmax_openings_next, b->vmax_openings_next};
+        usec_t merged[3] = {0, 0, 0};
+        unsigned n = 0;
+
+        for (unsigned run = 0; run < 2; run++)
+                for (unsigned i = 0; i < 3; i++) {
+                        const usec_t at = rings[run][(next[run] + i) % 3];
+
+                        if (at != 0)
+                                merged[n++ % 3] = at;
+                }
+        memcpy(b->vmax_openings, merged, sizeof(merged));
+        b->vmax_openings_next = n % 3;
+}
+
+static void take_pack(struct bms *b, const struct kept *k, bool full_since_start) {
+        if (!full_since_start) { /* which ends it (P6) */
+                b->imbalance_at = later(b->imbalance_at, k->imbalance_at);
+                take_vmax_openings(b, k);
+        }
         if (!b->pack.switches.believed.known)
                 b->pack.switches.believed = k->switches;
-        if (b->link.known_cells == 0 && k->cells >= CELLS_MIN)
+        if (b->link.known_cells == 0)
                 b->link.known_cells = k->cells;
 }
 
@@ -430,8 +512,10 @@ static void report_start(struct bms *b, usec_t now, struct maybe64 off_usec) {
 }
 
 int bms_restore(struct bms *b, usec_t now, const char *text, struct maybe64 off_usec, char *ret_error, size_t size) {
+        const bool full_since_start = b->soc.calibrated;
         struct soc_config config;
         struct kept k;
+        bool soc_taken;
         int r;
 
         if (off_usec.known && off_usec.value < 0)
@@ -440,13 +524,16 @@ int bms_restore(struct bms *b, usec_t now, const char *text, struct maybe64 off_
         if (r < 0)
                 return r;
 
-        take_soc(b, &k);
+        soc_taken = take_soc(b, &k);
         take_relays(b, &k);
-        take_pack(b, &k);
+        take_pack(b, &k, full_since_start);
         b->limits = limits_from(&b->settings, &b->pack);
         config = bms_soc_config(b);
         soc_configure(&b->soc, &config); /* as a fraction, should the capacity be another by now */
-        soc_time_off(&b->soc, off_usec.known ? (usec_t)off_usec.value : ASSUMED_OFF_USEC);
+        if (soc_taken && off_usec.known)
+                soc_time_off(&b->soc, (usec_t)off_usec.value);
+        else if (soc_taken)
+                soc_assume_time_off(&b->soc, ASSUMED_OFF_USEC);
         b->state_awaited = false;
         b->restored_at = now;
         b->time_off_assumed = !off_usec.known;
@@ -461,9 +548,7 @@ void bms_time_off_known(struct bms *b, usec_t now, usec_t off_usec) {
         if (!b->time_off_assumed)
                 return;
         b->time_off_assumed = false;
-        /* A sync since then has settled it. */
-        if (b->soc.last_sync <= b->restored_at)
-                soc_correct_time_off(&b->soc, ASSUMED_OFF_USEC, off_usec);
+        soc_correct_time_off(&b->soc, off_usec);
         span_text(off_usec, off, sizeof(off));
         (void)snprintf(bms_push_event(b, now, EVENT_STARTED, 0)->text, ALARM_TEXT_MAX,
                        "the clock is set: it had been off for %s before the start", off);

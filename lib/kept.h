@@ -15,11 +15,11 @@
 size_t bms_keep(const struct bms *b, usec_t now, char ret_text[KEPT_TEXT_MAX]);
 
 /* Takes what an earlier run kept; off_usec: the time between its bms_keep() and now, none if that is not known.
- * Unknown time off: delays go on as if none had passed, and the uncertainty grows as for an hour (S8). A relay
- * never closes by this, and one that has closed since the start keeps its latch; the state of charge is not taken
- * if a full or empty sync or a person set it since the start. Whole or not at all: -EINVAL with a sentence if the
- * text is not what bms_keep() writes (a value out of range, a line that is none); unknown names are skipped, they
- * are a newer version's. */
+ * Unknown time off: delays go on as if none had passed, and the uncertainty grows as for an hour (S8). A relay never
+ * closes by this, and one that has closed since the start keeps its latch; what a trip since the start left on an open
+ * one holds beside what was kept. The state of charge is not taken if a full or empty sync or a person set it since the
+ * start (S4's estimate gives way). Whole or not at all: -EINVAL with a sentence if the text is not what bms_keep()
+ * writes (a value out of range, a line that is none); unknown names are skipped, they are a newer version's. */
 int bms_restore(struct bms *b, usec_t now, const char *text, struct maybe64 off_usec, char *ret_error, size_t size);
 
 /* The time off turned out to be this after all (the wall clock was synchronised later): corrects the uncertainty

@@ -96,6 +96,9 @@ static void set_charge(struct soc *s, int64_t charge, int64_t uncertainty) {
         s->growth_mams = 0;
         s->growth_remainder = 0;
         s->uncounted_usec = 0;
+        s->assumed_usec = 0;
+        s->assumed_mams = 0;
+        s->estimated = false;
 }
 
 /* SOC by the resting curve, between its points in proportion. */
@@ -333,6 +336,7 @@ static void estimate_at_rest(struct soc *s, usec_t now, struct maybe current, ui
         const int32_t below = soc - ocv_permyriad(mv - OCV_ERROR_MV), above = ocv_permyriad(mv + OCV_ERROR_MV) - soc;
         const int32_t unsure = (int32_t) max64(max64(below, above), PERMYRIAD_FULL / 100);
         set_charge(s, share(soc, s->capacity_mams, PERMYRIAD_FULL), share(unsure, s->capacity_mams, PERMYRIAD_FULL));
+        s->estimated = true;
 }
 
 /* S5: 0..blind spot. */
@@ -381,6 +385,7 @@ void soc_configure(struct soc *s, const struct soc_config *config) {
                 s->charge_mams = share(s->charge_mams, s->capacity_mams, old);
                 s->sync_uncertainty_mams = share(min64(s->sync_uncertainty_mams, old), s->capacity_mams, old);
                 s->growth_mams = share(min64(s->growth_mams, old), s->capacity_mams, old);
+                s->assumed_mams = share(min64(s->assumed_mams, old), s->capacity_mams, old);
         }
 }
 
@@ -450,16 +455,22 @@ void soc_time_off(struct soc *s, usec_t off_usec) {
         grow_unknown(s, off_usec);
 }
 
-void soc_correct_time_off(struct soc *s, usec_t assumed_usec, usec_t off_usec) {
-        const usec_t less = usec_since(assumed_usec, off_usec);
+void soc_assume_time_off(struct soc *s, usec_t assumed_usec) {
+        const int64_t before = s->growth_mams;
 
-        if (off_usec >= assumed_usec) {
-                grow_unknown(s, off_usec - assumed_usec);
+        grow_unknown(s, assumed_usec);
+        s->assumed_usec = assumed_usec;
+        s->assumed_mams = s->growth_mams - before;
+}
+
+void soc_correct_time_off(struct soc *s, usec_t off_usec) {
+        if (s->assumed_usec == 0)
                 return;
-        }
-        s->uncounted_usec = usec_since(s->uncounted_usec, less);
-        const int64_t fifth_ma = s->capacity_mams / MAMS_PER_MAH / 5;
-        s->growth_mams = max64(s->growth_mams - fifth_ma * (int64_t)(less / USEC_PER_MSEC), 0);
+        s->uncounted_usec = usec_since(s->uncounted_usec, s->assumed_usec);
+        s->growth_mams = max64(s->growth_mams - s->assumed_mams, 0);
+        s->assumed_usec = 0;
+        s->assumed_mams = 0;
+        grow_unknown(s, off_usec);
 }
 
 void soc_full_sync(struct soc *s, usec_t now) {

@@ -47,6 +47,9 @@ struct soc {
         int64_t growth_remainder;      /* unit as remainder */
         usec_t last_sync;              /* 0 = none */
         usec_t uncounted_usec;         /* time since last_sync in which the current was not known */
+        usec_t assumed_usec;           /* S8: of that, only assumed; 0 = none */
+        int64_t assumed_mams;          /* and of the growth, by it */
+        bool estimated;                /* S4: by a resting voltage, and nothing since */
 
         struct maybe current_ma; /* of the newest frame; none while a sensor it needs is missing */
         usec_t last;             /* time of the newest frame; 0 = none */
@@ -96,8 +99,10 @@ void soc_tick(struct soc *s, usec_t now);
 /* S8: for so long nothing was counted, because nobody was there. */
 void soc_time_off(struct soc *s, usec_t off_usec);
 
-/* soc_time_off() was told `assumed`, and it was `off` in truth; no sync since. */
-void soc_correct_time_off(struct soc *s, usec_t assumed_usec, usec_t off_usec);
+/* The same, but so long is only assumed; and once it is known. Nothing happens by that if the charge was set since (a
+ * sync, a person): then the time off no longer matters. */
+void soc_assume_time_off(struct soc *s, usec_t assumed_usec);
+void soc_correct_time_off(struct soc *s, usec_t off_usec);
 
 /* S2: 100 %, calibrated. Capacity unset: calibrated all the same (S1). Sensor lost: 100 %, but not calibrated (S7). */
 void soc_full_sync(struct soc *s, usec_t now);

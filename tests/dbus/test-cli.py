@@ -24,7 +24,7 @@ if len(sys.argv) < 3:
     sys.exit(__doc__)
 SMARTBMSD, SMARTBMSCTL = (os.path.abspath(p) for p in sys.argv[1:3])
 
-OK, REFUSED, USAGE, NO_DAEMON, STALE = range(5)
+OK, REFUSED, USAGE, NO_DAEMON, STALE = range(5)  # and 5, not stored: test-records.py
 CONFIG = "cells: 4\nsettings:\n  capacity: 1280Wh\n  solar_peak: 500W\n"
 
 
@@ -50,7 +50,10 @@ class Answer:
 # Every command that needs the daemon.
 ASKING = [["status"], ["status", "--json"], ["cells"], ["cells", "accept"], ["energy"], ["why", "charge"], ["monitor"],
           ["get"], ["get", "vmin"], ["set", "vmin", "2.9V"], ["reset", "vmin"], ["config", "diff"],
-          ["release", "load"], ["recover", "--minutes", "3"], ["soc", "set", "80%"], ["version"], ["watch", "--once"]]
+          ["release", "load"], ["recover", "--minutes", "3"], ["soc", "set", "80%"], ["version"], ["watch", "--once"],
+          ["energy", "--days", "3"], ["energy", "clear", "--yes"], ["history"], ["events"], ["events", "--follow"],
+          ["storage"], ["settings", "export"], ["settings", "confirm"], ["set", "pin", "4711"],
+          ["backup", "/dev/shm/smartbms-test-backup"]]
 
 
 class NoDaemon(unittest.TestCase):
@@ -126,6 +129,26 @@ class Usage(unittest.TestCase):
         (["get", "vmin", "vmin"], "vmin is named twice"),
         (["watch", "--once", "--size", "80"], "expected COLUMNSxROWS"),
         (["watch"], "watch needs a terminal"),
+        (["energy", "--today", "--total"], "one of --today, --days and --total"),
+        (["energy", "--days", "0"], "from 1 to 1000"),
+        (["energy", "--days", "1001"], "from 1 to 1000"),
+        (["energy", "clear"], "needs --yes"),
+        (["energy", "claer"], "did you mean 'energy clear'?"),
+        (["history", "--from", "noon"], "that is no time; expected one such as 2026-11-26"),
+        (["history", "--to", "2026-02-30"], "that is no time"),
+        (["history", "--from", "-24h", "--to", "-48h"], "--from is not before --to"),
+        (["history", "--from", "now"], "--from is not before --to"),
+        (["history", "--resolution", "weeks"], "expected minutes, hours or days"),
+        (["history", "--from", "-60d", "--resolution", "minutes"], "31 days at most"),
+        (["history", "--csv", "--json"], "--csv or --json"),
+        (["history", "--size", "big"], "expected COLUMNSxROWS"),
+        (["events", "--count", "1001"], "from 1 to 1000"),
+        (["settings"], "did you mean 'settings export'?"),
+        (["settings", "import"], "usage: smartbmsctl settings import FILE"),
+        (["set", "pin", "4711", "vmin", "2.9V"], "the PIN is set alone"),
+        (["set", "vmin", "2.9V", "pin", "4711"], "the PIN is set alone"),
+        (["backup"], "usage: smartbmsctl backup FILE"),
+        (["storage", "now"], "storage takes no 'now'"),
     ]
     REFUSED = [
         (["set", "vmin", "5V"], "outside the range (2.000 V to 4.000 V)"),
@@ -133,6 +156,12 @@ class Usage(unittest.TestCase):
         (["set", "vmin", "2.9V", "tmin", "50C"], "tmin: '50C' is outside the range"),
         (["soc", "set", "101%"], "outside the range"),
         (["soc", "set", "full"], "'full' is no percentage"),
+        (["get", "pin"], "never shown"),
+        (["reset", "pin"], "never shown"),
+        (["set", "pin", "123"], "expected 4 to 8 digits"),
+        (["set", "pin", "123456789"], "expected 4 to 8 digits"),
+        (["set", "pin", "geheim"], "expected 4 to 8 digits"),
+        (["settings", "import", "/nonexistent"], "cannot read /nonexistent"),
     ]
 
     def test_usage(self):
@@ -143,6 +172,38 @@ class Usage(unittest.TestCase):
                     self.assertEqual(expected, answer.status, answer.err)
                     self.assertIn(says, answer.err)
                     self.assertEqual("", answer.out)
+
+    def test_a_pin_is_not_repeated(self):
+        for pin in ("123", "geheim", "123456789"):
+            self.assertNotIn(pin, Answer("unix:path=/nonexistent/bus", ["set", "pin", pin]).err)
+
+    def test_import_names_what_is_wrong(self):
+        """All of it, each with its line, before anybody is asked."""
+        cases = [
+            ("settings:\n  vmin: 2.9V\n  vmni: 3V\n  vmin: 3V\n  vmax: 9V\n  mode: [a]\n  tmin: cold\n",
+             [":3:3: there is no setting 'vmni'", ":4:3: vmin is given twice", ":5:9: vmax: '9V' is outside",
+              ":6:9: mode: expected one value", ":7:9: tmin: 'cold'"]),
+            ("vmin: 2.9V\n", [":1:1: 'vmin' is nothing to import; expected settings:", "expected below settings:"]),
+            ("settings:\n  vmin: 2.9V\nport: {path: /dev/x}\n", [":3:1: 'port' is nothing to import"]),
+            ("settings: {vmin: 2.9V}\nsettings: {vmax: 3.6V}\n", [":2:1: settings: is given twice"]),
+            ("settings:\n", [":1:10: expected below settings:"]),
+            ("- settings\n", [":1:1: expected \"settings:\""]),
+            ("", [":1:1: expected \"settings:\""]),
+            ("settings:\n  vmin: *x\n", [":2:9: an alias"]),
+            ("settings:\n\tvmin: 3V\n", [":2:1: a tab"]),
+            ("settings: {\n", [":"]),
+        ]
+        for text, expected in cases:
+            for name in ("settings.yaml", "-"):
+                with self.subTest(text=text, name=name), tempfile.TemporaryDirectory() as directory:
+                    with open(os.path.join(directory, "settings.yaml"), "w") as f:
+                        f.write(text)
+                    run = subprocess.run([SMARTBMSCTL, "--bus", "unix:path=/nonexistent/bus", "settings", "import", name],
+                                         input=text, capture_output=True, text=True, cwd=directory)
+                    self.assertEqual(REFUSED, run.returncode, run.stderr)
+                    self.assertIn("nothing was changed", run.stderr)
+                    for part in expected:
+                        self.assertIn(name + part if part.startswith(":") else part, run.stderr)
 
     def test_help_and_version_need_nobody(self):
         for args, says in ((["help"], "status"), (["--help"], "Exit status"), (["help", "settings"], "vmin_hysteresis"),
@@ -318,13 +379,48 @@ class Answers(WithDaemon):
             return subprocess.run([copy, "--bus", self.rig.bus.address, *args], capture_output=True, text=True, cwd="/",
                                   timeout=10, **nobody)
         self.assertEqual("2.800 V\n", stranger("get", "vmin").stdout)
+        with open(os.path.join(self.rig.directory, "import.yaml"), "w") as f:
+            f.write("settings: {vmin: 2.9V}\n")
         for args in (["set", "vmin", "2.9V"], ["soc", "set", "50%"], ["reset", "vmin"], ["release", "load"],
-                     ["recover", "--minutes", "1"], ["cells", "accept"]):
+                     ["recover", "--minutes", "1"], ["cells", "accept"], ["energy", "clear", "--yes"],
+                     ["set", "pin", "4711"], ["settings", "confirm"],
+                     ["settings", "import", os.path.join(self.rig.directory, "import.yaml")],
+                     ["backup", f"/dev/shm/smartbms-test-{os.getpid()}"]):
             with self.subTest(args=args):
                 run = stranger(*args)
                 self.assertEqual(REFUSED, run.returncode)
                 self.assertIn("group smartbms or root", run.stderr)
         self.assertEqual("2.800 V\n", self.ask("get", "vmin").out)
+        self.assertFalse(os.path.exists(f"/dev/shm/smartbms-test-{os.getpid()}"))  # made, refused, and gone again
+
+    def test_export_and_import(self):
+        self.ask("set", "vmin", "2.9V", "tmin", "-5C", "mode", "critical", "capacity", "1.3kWh")
+        path = os.path.join(self.rig.directory, "export.yaml")
+        text = self.ask("settings", "export").out
+        for line in ("  vmin: 2.900 V", "  tmin: -5.0 degC", "  mode: critical", "  capacity: 1300 Wh",
+                     "  tmin_discharge: unset"):
+            self.assertIn(line + "\n", text)
+        self.ask("settings", "export", path)
+        with open(path) as f:
+            self.assertEqual(text, f.read())
+        self.assertIn("File exists", self.ask("settings", "export", path, expect=REFUSED).err)
+        before = self.ask("get", "--json").json()
+        self.ask("reset", "vmin", "tmin", "mode", "capacity")
+        self.ask("set", "tmin_discharge", "-3C")  # unset in the file
+        out = self.ask("settings", "import", path).out
+        self.assertIn("vmin: 2.900 V, was 2.800 V\n", out)
+        self.assertIn("tmin_discharge: unset, was -3.0 degC\n", out)
+        self.assertEqual(before, self.ask("get", "--json").json())
+        # what the file does not name stays; what the daemon's own file has beside settings is left out
+        with open(path, "w") as f:
+            f.write("version: 1\nsettings:\n  vmin: 2.75V\nknown_cells: 9\npin_hash: \"$y$\"\nchecksum: 00000000\n")
+        self.assertEqual("vmin: 2.750 V, was 2.900 V\n", self.ask("settings", "import", path).out)
+        self.assertEqual({**before, "vmin_v": 2.75}, self.ask("get", "--json").json())
+        # each may be, together they may not: nothing is changed
+        with open(path, "w") as f:
+            f.write("settings:\n  tmin: 5C\n  vmin: 3.4V\n  vmax: 3.5V\n")
+        self.assertIn("vmin", self.ask("settings", "import", path, expect=REFUSED).err)
+        self.assertEqual({**before, "vmin_v": 2.75}, self.ask("get", "--json").json())
 
     def test_why(self):
         self.stream.at_next_frame(mv=[3300, 3700, 3290, 3305])

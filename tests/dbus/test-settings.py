@@ -143,6 +143,39 @@ class Settings(unittest.TestCase):
         self.assertEqual(REFUSED, self.client.refusal("Relays", "Recover", 5, signature="x")[0])  # contacts separate
         self.assertEqual(REFUSED, self.client.refusal("Cells", "Accept")[0])  # no other count was heard
 
+    def test_a_pin_that_is_none(self):
+        for pin in ("", "123", "123456789", "12a4", "12.5", "\u0664\u0667\u0661\u0661"):
+            name, sentence = self.client.refusal("Settings", "SetPin", pin, signature="s")
+            self.assertEqual(INVALID, name)
+            self.assertEqual("The PIN stays as it was: expected 4 to 8 digits.", sentence)
+            if pin:
+                self.assertNotIn(pin, self.rig.daemon.text())
+        self.assertEqual(INVALID, self.client.refusal("Settings", "SetPin", Int64(4711), signature="x")[0])
+
+    def test_questions_that_cannot_be(self):
+        for method, args, signature, words in (
+            (("Events", "Read"), (Int64(0), 0), "xu", ["0", "1 to 1000"]),
+            (("Events", "Read"), (Int64(0), 1001), "xu", ["1001", "1 to 1000"]),
+            (("Energy", "Days"), (0,), "u", ["1 to 1000"]),
+            (("History", "Read"), ("seconds", Int64(0), Int64(1), 10), "sxxu", ["seconds", "minutes or hours"]),
+            (("History", "Read"), ("hours", Int64(2), Int64(1), 10), "sxxu", ["earlier"]),
+            (("History", "Read"), ("hours", Int64(0), Int64(1), 5000), "sxxu", ["5000", "1 to 1000"]),
+        ):
+            name, sentence = self.client.refusal(*method, *args, signature=signature)
+            self.assertEqual(INVALID, name, args)
+            for word in words:
+                self.assertIn(word, sentence)
+
+    def test_backup_takes_regular_files_only(self):
+        read, write = os.pipe()
+        with open("/dev/null", "wb") as null, open(self.rig.daemon.config, "rb") as reading:
+            for fd in (write, null.fileno(), reading.fileno()):
+                name, sentence = self.client.refusal("Storage", "Backup", client.dbus.types.UnixFd(fd), signature="h")
+                self.assertEqual(INVALID, name)
+                self.assertIn("regular file", sentence)
+        os.close(read)
+        os.close(write)
+
     def test_who_asked_is_in_the_log(self):
         self.client.set(vmin="2.95V")
         self.rig.daemon.wait_line(rf"uid {os.geteuid()} over D-Bus: vmin changed from 2.750 V to 2.950 V")
@@ -155,7 +188,8 @@ class Settings(unittest.TestCase):
         calls = (
             ("Settings", "Set", "a{sv}", [{"vmin": "2.90V"}]), ("Settings", "Reset", "as", [["vmin"]]),
             ("Pack", "SetSOC", "x", [5000]), ("Relays", "Release", "s", ["load"]), ("Relays", "Recover", "x", [5]),
-            ("Cells", "Accept", "", []),
+            ("Cells", "Accept", "", []), ("Energy", "Clear", "", []), ("Settings", "Confirm", "", []),
+            ("Settings", "SetPin", "s", ["4711"]),
         )
         for interface, method, signature, args in calls:
             name, sentence = call_as(address, NOBODY, [], "org.smartbms1." + interface, method, signature, args)

@@ -16,7 +16,8 @@
  *   wrong       accepted, error-free by its own word, and wrong
  *   E           accepted frames with bit 2, which carry no readings: orphans of boards that heard nothing good for 10
  *               cycles (R10), or a turned bit
- *   believed    wrong values believed: V-bypass, mode, number of cells; a rule confirmed that the truth does not break;
+ *   believed    wrong values believed: V-bypass, mode, number of cells; a rule confirmed that the truth does not
+ * break;
  *               a sync that is none; a cell taken for bypassing that is not (it raises its T-max, P7). Goal: 0
  *   closed      relays that closed though the true values forbid it. Goal: 0
  *   unconfirmed openings on a crossed limit that could not be confirmed (B8), as after silence

@@ -66,6 +66,12 @@ static void test_quantities(void **unused) {
         assert_string_equal(format_energy(some64(10000000), text), "10.00 kWh");
         assert_string_equal(format_energy(some64(12345678), text), "12.35 kWh");
         assert_string_equal(format_energy(none64(), text), "unknown");
+        assert_string_equal(format_bytes(some64(999), text), "999 B");
+        assert_string_equal(format_bytes(some64(1000), text), "1.0 kB");
+        assert_string_equal(format_bytes(some64(999949), text), "999.9 kB");
+        assert_string_equal(format_bytes(some64(1000000), text), "1.0 MB");
+        assert_string_equal(format_bytes(some64(12345678), text), "12.3 MB");
+        assert_string_equal(format_bytes(none64(), text), "unknown");
 }
 
 static void test_ages(void **unused) {

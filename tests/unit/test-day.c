@@ -33,6 +33,13 @@ struct scenario {
         struct step steps[8]; /* ends with monotonic 0 */
 };
 
+/* Where local time is off by so many seconds, now and as the day began. */
+static bool passed_at(struct day *d, usec_t now, int64_t wall, int32_t utc_offset, struct day_passed *ret_passed) {
+        const int64_t today = (wall + utc_offset) / DAY;
+
+        return day_passed(d, now, wall, today, today * DAY - utc_offset, ret_passed);
+}
+
 static void play_from(struct day *d, const struct scenario *s) {
         struct wall_clock clock = {.zero_usec = none64()};
         usec_t now = 1000 * USEC_PER_SEC;
@@ -48,7 +55,7 @@ static void play_from(struct day *d, const struct scenario *s) {
                 wall_clock_take(&clock, now, wall * (int64_t)USEC_PER_SEC, step->synchronised);
                 known = wall_clock_at(&clock, now);
                 over = known.known &&
-                       day_passed(d, now, known.value / (int64_t)USEC_PER_SEC, step->utc_offset, &passed);
+                       passed_at(d, now, known.value / (int64_t)USEC_PER_SEC, step->utc_offset, &passed);
                 assert_int_equal(step->passed, over);
                 if (over && step->hours > 0)
                         assert_int_equal(passed.length_usec, (usec_t)step->hours * USEC_PER_HOUR);
@@ -97,15 +104,70 @@ static void test_a_clock_that_is_set_ends_no_day(void **state) {
         play(&(struct scenario){MIDNIGHT + 12 * HOUR, {
                 {1, 1, 0, true, false, 0}, {1, 10 * YEAR, 0, true, false, 0}, {1, 1, 0, true, false, 0},
                 {1, -20 * YEAR, 0, true, false, 0}, {1, 1, 0, true, false, 0}}});
-        /* the limit of what counts as set: 60 s in one call is still the clock's own running */
+        /* the limit of what counts as set: 60 s in one call is still the clock's own running; more is doubted, and the
+         * day ends by the clock of before */
         play(&(struct scenario){MIDNIGHT - 62, {{1, 1, 0, true, false, 0}, {1, 61, 0, true, true, 0}}});
-        play(&(struct scenario){MIDNIGHT - 62, {{1, 1, 0, true, false, 0}, {1, 62, 0, true, false, 0}}});
+        play(&(struct scenario){MIDNIGHT - 62, {
+                {1, 1, 0, true, false, 0}, {1, 62, 0, true, false, 0}, {59, 59, 0, true, false, 0},
+                {1, 1, 0, true, true, 0}}});
+}
+
+/* A synchronised clock that jumps by an hour: believed when it has said so for an hour, and not if it takes it back or
+ * is no longer synchronised. */
+static void test_a_doubted_clock(void **state) {
+        (void)state;
+        play(&(struct scenario){MIDNIGHT - HOUR - 100, {
+                {1, 1, 0, true, false, 0}, {1, 1 + HOUR, 0, true, false, 0},  /* seems to be 23:58:22 */
+                {HOUR - 1, HOUR - 1, 0, true, false, 0},                      /* 00:58:21, not believed yet */
+                {1, 1, 0, true, true, 0},                                     /* believed */
+                {98, 98, 0, true, false, 0},                                  /* midnight of the clock before */
+                {DAY, DAY, 0, true, true, 0}}});
+        play(&(struct scenario){MIDNIGHT - HOUR - 100, {
+                {1, 1, 0, true, false, 0}, {1, 1 + HOUR, 0, true, false, 0}, {HOUR - 1, HOUR - 1, 0, true, false, 0},
+                {1, 1 - HOUR, 0, true, false, 0},                             /* takes it back */
+                {97, 97, 0, true, false, 0}, {1, 1, 0, true, true, 0}}});
+        play(&(struct scenario){MIDNIGHT - HOUR - 100, {
+                {1, 1, 0, true, false, 0}, {1, 1 + HOUR, 0, true, false, 0}, {HOUR - 1, HOUR - 1, 0, true, false, 0},
+                {1, 1, 0, false, false, 0}, {97, 97, 0, true, false, 0}, {1, 1, 0, true, true, 0}}});
+        play(&(struct scenario){MIDNIGHT - HOUR - 100, { /* another one after half an hour: begins anew */
+                {1, 1, 0, true, false, 0}, {1, 1 + HOUR, 0, true, false, 0}, {HOUR / 2, HOUR, 0, true, false, 0},
+                {HOUR - 1, HOUR - 1, 0, true, true, 0}}}); /* by the clock before: 00:28:21 */
+}
+
+/* The day alone, when such a jump is believed: over midnight, back over it, and further than a day. */
+static void test_jumps(void **state) {
+        static const struct {
+                int64_t from, jump;
+                bool passed, next_passed; /* at once, and when the next midnight comes by the new clock */
+        } cases[] = {
+                {MIDNIGHT - 10, 9, false, true}, {MIDNIGHT - 10, 10, true, true},   {MIDNIGHT + 10, -10, false, true},
+                {MIDNIGHT + 10, -11, false, false}, {MIDNIGHT - 10, DAY, true, true}, {MIDNIGHT - 10, DAY + 1,
+                        false, true},
+                {MIDNIGHT + 10, -DAY, false, false}, {MIDNIGHT + 10, -DAY - 1, false, true},
+                {MIDNIGHT + 10, -10 * YEAR, false, true}, {MIDNIGHT + 10, 10 * YEAR, false, true},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                const int64_t wall = cases[i].from + cases[i].jump, next = (wall / DAY + 1) * DAY;
+                struct day_passed passed;
+                struct day d = {0};
+
+                print_message("case %zu\n", i);
+                assert_false(passed_at(&d, 1, cases[i].from, 0, &passed));
+                assert_int_equal(passed_at(&d, 2, wall, 0, &passed), cases[i].passed);
+                const usec_t later = 2 + (usec_t)(next - wall) * USEC_PER_SEC;
+                assert_false(passed_at(&d, later - USEC_PER_SEC, next - 1, 0, &passed));
+                assert_int_equal(passed_at(&d, later, next, 0, &passed), cases[i].next_passed);
+                assert_int_equal(d.today, next / DAY);
+        }
 }
 
 static void test_a_second_back_and_forth_over_midnight(void **state) {
         (void)state;
         play(&(struct scenario){MIDNIGHT - 2, {
-                {1, 1, 0, true, false, 0}, {1, 1, 0, true, true, 0}, {1, -1, 0, true, false, 0}, {1, 2, 0, true, false, 0},
+                {1, 1, 0, true, false, 0}, {1, 1, 0, true, true, 0}, {1, -1, 0, true, false, 0}, {1, 2, 0,
+                        true, false, 0},
                 {DAY, DAY, 0, true, true, 0}}});
 }
 
@@ -152,6 +214,10 @@ static void test_restored(void **state) {
         play_from(&d, &(struct scenario){MIDNIGHT + 600, {
                 {1, 1, 0, true, false, 0}, {DAY, DAY, 0, true, false, 0}, {DAY, DAY, 0, true, true, 0}}});
 
+        d = (struct day){0}; /* by days: nobody waits for that */
+        day_restore(&d, 20524);
+        play_from(&d, &(struct scenario){MIDNIGHT + 600, {{1, 1, 0, true, false, 0}, {DAY, DAY, 0, true, true, 0}}});
+
         d = (struct day){0}; /* the clock was quicker than the card */
         play_from(&d, &(struct scenario){MIDNIGHT + 600, {{1, 1, 0, true, false, 0}}});
         day_restore(&d, 20521);
@@ -159,6 +225,25 @@ static void test_restored(void **state) {
 }
 
 /* ---- a month of a clock that is turned at random --------------------------------------------------------------- */
+
+/* A day of 25 hours with a restart in its 20th hour is one of 25 hours. */
+static void test_length_over_a_restart(void **state) {
+        const int64_t midnight = INT64_C(1792879200); /* 2026-10-25 00:00 CEST, day 20751 */
+        struct day_passed passed;
+        struct day d = {0};
+
+        (void)state;
+        assert_int_equal(setenv("TZ", "Europe/Berlin", 1), 0);
+        tzset();
+        day_restore(&d, 20751);
+        assert_false(day_passed_now(&d, 1, midnight + 20 * HOUR, &passed));
+        assert_false(day_passed_now(&d, 1 + 5 * USEC_PER_HOUR - USEC_PER_SEC, midnight + 25 * HOUR - 1, &passed));
+        assert_true(day_passed_now(&d, 1 + 5 * USEC_PER_HOUR, midnight + 25 * HOUR, &passed));
+        assert_int_equal(passed.day, 20751);
+        assert_int_equal(passed.length_usec, 25 * USEC_PER_HOUR);
+        assert_int_equal(setenv("TZ", "UTC", 1), 0);
+        tzset();
+}
 
 static uint64_t seed;
 
@@ -228,6 +313,9 @@ int main(void) {
                 cmocka_unit_test(test_midnight_is_local),
                 cmocka_unit_test(test_not_before_the_clock_is_synchronised),
                 cmocka_unit_test(test_a_clock_that_is_set_ends_no_day),
+                cmocka_unit_test(test_a_doubted_clock),
+                cmocka_unit_test(test_jumps),
+                cmocka_unit_test(test_length_over_a_restart),
                 cmocka_unit_test(test_a_second_back_and_forth_over_midnight),
                 cmocka_unit_test(test_summer_time),
                 cmocka_unit_test(test_a_clock_set_by_hand_does_not_count),

@@ -316,6 +316,26 @@ static void test_time_off_found_later(void **state) {
         assert_int_equal(soc_uncertainty_permyriad(&r.bms.soc).value, settled);
 }
 
+/* The number of cells is not learned in the first minute, but a known charge must outlive a restart in it. */
+static void test_cells_not_learned_yet(void **state) {
+        struct settings s = rig_settings();
+        struct bms_config config;
+        struct rig r;
+
+        (void)state;
+        rig_init_with(&r, &s);
+        config = r.bms.config;
+        config.cells = 0;
+        bms_init(&r.bms, r.now, &config);
+        feed(&r, 10);
+        set_soc(&r, 5500);
+        assert_int_equal(r.bms.link.known_cells, 0);
+        restart(&r, seconds(4));
+        assert_int_equal(soc_permyriad(&r.bms.soc).value, 5500);
+        feed(&r, 10);
+        assert_int_equal(soc_permyriad(&r.bms.soc).value, 5500);
+}
+
 /* 2,000 Wh then, 4,000 Wh now: half full stays half full. */
 static void test_another_capacity(void **state) {
         struct rig r;
@@ -482,6 +502,7 @@ int main(void) {
                 cmocka_unit_test(test_mode),
                 cmocka_unit_test(test_uncertainty_by_time_off),
                 cmocka_unit_test(test_time_off_found_later),
+                cmocka_unit_test(test_cells_not_learned_yet),
                 cmocka_unit_test(test_another_capacity),
                 cmocka_unit_test(test_of_a_new_pack),
                 cmocka_unit_test(test_refusals),

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The run-time settings file: what is written is read again; what is damaged is never taken for good; at no moment
- * of a write
- * is neither the old nor the new one there; and what an owner is told. */
+/* The run-time settings file: what is written is read again; what is damaged is never taken for good; what an owner is
+ * told. test-settings-cuts.c has what can go wrong while it is written. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -331,6 +330,58 @@ static void test_edited_by_hand(void **state) {
         assert_non_null(strstr(text, "settings import FILE")); /* the file's own first lines say what to do instead */
 }
 
+/* The whole sentence fits an alarm, wherever the file is: what is wrong, what holds, and both ways out. */
+static void test_sentences(void **state) {
+        static const struct {
+                enum which current, previous;
+                const char *words[2];
+        } rows[] = {
+                {BAD, GOOD, {"wrong checksum (damaged or edited)", "Those before are in force"}},
+                {BAD, BAD, {"wrong checksum (damaged or edited)", "The config's are in force"}},
+                {MISSING, GOOD, {"it is gone", "Those before are in force"}},
+                {MISSING, BAD, {"it is gone", "The config's are in force"}},
+        };
+        char above[64], deep[300], text[160];
+
+        (void)state;
+        strcpy(above, directory);
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+                for (int depth = 0; depth < 2; depth++) { /* a usual path, and one that has no room beside the rest */
+                        const struct settings d = defaults();
+                        enum settings_file_state found;
+                        struct kept_settings k;
+
+                        put_settings(SETTINGS_FILE_NAME, rows[i].current, 3600);
+                        put_settings(SETTINGS_FILE_NAME ".previous", rows[i].previous, 3500);
+                        snprintf(deep, sizeof(deep), "%s", above);
+                        for (int j = 0; j < 60 * depth; j++)
+                                strcat(deep, "/.");
+                        assert_int_equal(settings_file_read(deep, &d, &k, &found, text, sizeof(text)), 0);
+                        assert_non_null(strstr(text, SETTINGS_FILE_NAME ": "));
+                        assert_int_equal(strstr(text, above) != NULL, depth == 0);
+                        for (size_t j = 0; j < 2; j++)
+                                if (!strstr(text, rows[i].words[j]))
+                                        fail_msg("\"%s\" does not say \"%s\"", text, rows[i].words[j]);
+                        assert_non_null(strstr(text, "smartbmsctl settings confirm"));
+                        assert_string_equal(strstr(text, ", or settings import"), ", or settings import FILE");
+                }
+}
+
+/* Written by a version that did not know vmax: it is as in the config file. */
+static void test_of_an_older_version(void **state) {
+        char text[512] = "version: 1\nsettings:\n  vmin: 2.900 V\n";
+        struct kept_settings k;
+        char error[200];
+
+        (void)state;
+        seal(text);
+        put_file(SETTINGS_FILE_NAME, text, strlen(text));
+        assert_int_equal(read_now(&k, error), SETTINGS_FILE_GOOD);
+        assert_int_equal(settings_get(&k.values, SETTING_VMIN), 2900);
+        assert_int_equal(settings_get(&k.values, SETTING_VMAX), 3611);
+        assert_int_equal(settings_get(&k.values, SETTING_TMAX), 550);
+}
+
 static void test_no_directory(void **state) {
         const struct settings d = defaults();
         enum settings_file_state found;
@@ -497,6 +548,8 @@ int main(void) {
                 IN_DIRECTORY(test_every_case),
                 IN_DIRECTORY(test_vanished),
                 IN_DIRECTORY(test_edited_by_hand),
+                IN_DIRECTORY(test_sentences),
+                IN_DIRECTORY(test_of_an_older_version),
                 cmocka_unit_test(test_no_directory),
                 IN_DIRECTORY(test_foreign_things),
                 IN_DIRECTORY(test_writer),

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* What the manager's files share: manager.c (start, stop, the cycle), manager-commands.c (what the doors ask for),
+ * manager-memory.c (what outlives this run: database, settings file, days). */
+
+#include <systemd/sd-event.h>
+
+#include "bus.h"
+#include "day.h"
+#include "history.h"
+#include "manager.h"
+#include "notify.h"
+#include "output.h"
+#include "settings-writer.h"
+#include "store.h"
+#include "wall-clock.h"
+
+/* A change that is in force, and whose asker waits until it is on the card. */
+struct pending {
+        struct bus_reply *reply; /* NULL = entry not in use */
+        unsigned left;           /* parts of it not yet written */
+        int result;
+};
+
+#define MANAGER_PENDING_MAX 64
+
+/* Who asked for the days, until the database has answered. */
+struct days_question {
+        struct manager *manager;
+        days_answer_t answer; /* NULL = entry not in use */
+        void *userdata;
+};
+
+#define MANAGER_QUESTIONS_MAX 16
+
+struct manager {
+        sd_event *event;
+        sd_event_source *timer, *refresh;
+        struct config config;
+        struct bms bms;
+        struct snapshot snapshot;
+        struct output output;
+        struct notify notify;
+
+        struct relay_output *relays;
+        struct serial *serial;
+        struct output_port *output_port;
+        struct bus *bus;
+
+        struct pending pending[MANAGER_PENDING_MAX];
+        struct days_question days_questions[MANAGER_QUESTIONS_MAX];
+
+        bool driven[_RELAY_MAX]; /* what the relay outputs were last told */
+        usec_t now;              /* newest time seen: it never goes back */
+        usec_t started;
+        usec_t last_tick;
+        usec_t last_output;
+        usec_t last_ping, watchdog_usec; /* 0 = no watchdog */
+        usec_t last_status;
+        unsigned status_state;
+        bool ready;
+        char status[128];
+
+        /* manager-memory.c */
+        struct store *store;
+        struct settings_writer *writer;
+        struct kept_settings kept; /* the settings file, as it is or is about to be */
+        struct history history;
+        struct day day;
+        struct wall_clock wall_clock;
+        bool loaded;               /* the database has answered: from now on there is a state to be kept */
+        bool proceeded;            /* it did not in time: relays may close without it */
+        struct maybe64 state_wall_usec; /* of the state taken, while its time off is not known; none = nothing open */
+        usec_t last_state;         /* when the state was last handed to the store */
+};
+
+/* Newest time seen. */
+usec_t manager_advance(struct manager *m, usec_t now);
+
+/* To be called after everything that may have changed what is believed. cycle: a message was taken. */
+void manager_decided(struct manager *m, usec_t now, bool cycle);
+
+/* ---- manager-memory.c ------------------------------------------------------------------------------------------ */
+
+/* Before bms_init(): what the settings file says comes into *config. Says in the log what is wrong with it; the
+ * alarm is
+ * raised by memory_start(). */
+struct memory_start {
+        enum settings_file_state state;
+        char text[ALARM_TEXT_MAX];
+};
+void memory_read_settings(struct manager *m, struct bms_config *config, struct memory_start *ret_start);
+
+/* After bms_init(). */
+int memory_start(struct manager *m, const struct memory_start *start);
+void memory_stop(struct manager *m); /* the last state and event are on their way; waits for a bounded time */
+
+void memory_tick(struct manager *m, usec_t now);     /* each second: midnights, the state, the wall clock */
+void memory_snapshot(struct manager *m, usec_t now); /* a new snapshot is in m->snapshot */
+
+/* The day that is going on, as far as it is known which one that is. */
+bool memory_today(const struct manager *m, struct day_record *ret_today);
+
+/* Hands the state of now to the store. */
+void memory_put_state(struct manager *m, usec_t now);
+
+/* An event, to the log, the doors and the database. done: as of store_put_event(). */
+void memory_event(struct manager *m, const struct event *event, stored_t done, void *userdata);
+
+/* The settings in force changed: to the file. */
+void memory_settings(struct manager *m, const char *by, settings_done_t done, void *userdata);
+
+/* The number of cells or the idle draw may have been learned: to the file, if so. */
+void memory_learned(struct manager *m);
+
+/* ---- manager-commands.c ---------------------------------------------------------------------------------------- */
+
+struct bus_callbacks commands_for_bus(struct manager *m);

@@ -1,0 +1,630 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The event loop's side: what is to be written and asked waits here, in bounded room, for the thread that may wait
+ * for the card. One
+ * write is under way at a time, and takes all there is. */
+
+#include "store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-id128.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "store-internal.h"
+#include "worker.h"
+
+#define PATIENCE_USEC (3 * USEC_PER_SEC) /* that who waits for an event is told nothing */
+#define ASIDE_USEC (60 * USEC_PER_SEC)   /* that a database set aside is an alarm, though all is well again */
+#define DAYS_QUEUED 8
+
+struct waiter {
+        stored_t done; /* NULL = nobody waits (any more) */
+        void *userdata;
+        usec_t until;
+};
+
+/* What waits to be written; what a write takes is a copy of it. */
+struct queue {
+        struct store_state state;
+        bool have_state;
+        struct event events[STORE_EVENTS_QUEUED];
+        size_t n_events;
+        struct history_row minutes[STORE_MINUTES_QUEUED];
+        size_t n_minutes;
+        struct store_day days[DAYS_QUEUED];
+        size_t n_days;
+        uint64_t lost_events, lost_minutes, lost_days;
+};
+
+struct store {
+        bool off; /* no directory: nothing is kept */
+        struct worker *worker;
+        sd_event_source *timer;
+        struct store_callbacks callbacks;
+        struct store_vfs vfs;
+        struct store_db db; /* the thread's */
+        bool registered;    /* the thread's: vfs is */
+
+        bool loaded, ending;
+        struct queue queue;
+        struct waiter waiters[STORE_EVENTS_QUEUED]; /* of queue.events, by index */
+        struct maybe64 zero_usec;
+        bool state_new;     /* since the last write that took it */
+        usec_t due;         /* the next quiet commit */
+        usec_t retry_at;    /* 0 = not waiting to try again */
+        usec_t aside_until; /* 0 = none was set aside lately */
+        char fault[ALARM_TEXT_MAX], aside[ALARM_TEXT_MAX], told[ALARM_TEXT_MAX];
+        char logged[ALARM_TEXT_MAX];
+        uint64_t lost_events, lost_minutes; /* in this run */
+        struct storage_status status;
+
+        /* The write or the load that is under way: the thread's own meanwhile. */
+        bool running;
+        bool again; /* the batch failed, and is to be written before any other */
+        struct queue taken;
+        struct store_batch batch;
+        struct store_loaded load;
+        struct store_outcome outcome;
+};
+
+static void work(struct store *s);
+
+/* ---- trouble ---------------------------------------------------------------------------------------------------- */
+
+static void tell(struct store *s) {
+        const char *text = s->fault[0] ? s->fault : s->aside;
+
+        if (strcmp(text, s->told) == 0)
+                return;
+        memcpy(s->told, text, sizeof(s->told));
+        s->callbacks.fault(s->callbacks.userdata, s->told);
+}
+
+static void note_outcome(struct store *s, const struct store_outcome *o, usec_t now) {
+        memcpy(s->fault, o->text, sizeof(s->fault));
+        if (o->aside[0]) {
+                memcpy(s->aside, o->aside, sizeof(s->aside));
+                s->aside_until = usec_add(now, ASIDE_USEC);
+                log_error("store: %s", o->aside);
+        }
+        if (o->text[0] && strcmp(o->text, s->logged) != 0)
+                log_error("store: %s (%s)", o->text, o->log);
+        else if (!o->text[0] && s->logged[0])
+                log_notice("store: the database can be written again");
+        memcpy(s->logged, o->text, sizeof(s->logged));
+        s->status.open = o->trouble == STORE_FINE;
+        s->status.file_bytes = o->file_bytes;
+        s->status.wal_bytes = o->wal_bytes;
+        tell(s);
+}
+
+/* ---- time ------------------------------------------------------------------------------------------------------- */
+
+static bool something_new(const struct store *s) {
+        return s->state_new || s->queue.n_minutes > 0;
+}
+
+static bool urgent(const struct store *s) {
+        return s->queue.n_events > 0 || s->queue.n_days > 0;
+}
+
+static void earlier(usec_t *due, usec_t at) {
+        if (at != 0 && at < *due)
+                *due = at;
+}
+
+static void arm(struct store *s) {
+        usec_t due = USEC_INFINITY;
+        int r;
+
+        if (s->ending)
+                return;
+        earlier(&due, s->retry_at);
+        earlier(&due, s->aside_until);
+        if (s->loaded && !s->running && s->retry_at == 0 && something_new(s))
+                earlier(&due, s->due);
+        for (size_t i = 0; i < s->queue.n_events; i++)
+                if (s->waiters[i].done)
+                        earlier(&due, s->waiters[i].until);
+        if (due == USEC_INFINITY)
+                return;
+        r = sd_event_source_set_time(s->timer, clock_boottime(due));
+        if (r >= 0)
+                r = sd_event_source_set_enabled(s->timer, SD_EVENT_ONESHOT);
+        if (r < 0 && r != -ESTALE) /* the loop has ended: whoever frees us waits instead */
+                log_error("Cannot arm the database's timer: %s", strerror(-r));
+}
+
+static void answer(struct waiter *waiter, int result) {
+        const struct waiter w = *waiter;
+
+        waiter->done = NULL; /* first: done() may bring the next event */
+        if (w.done)
+                w.done(w.userdata, result);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+        struct store *s = userdata;
+        const usec_t now = clock_now();
+
+        (void)source, (void)usec;
+        for (size_t i = 0; i < s->queue.n_events; i++)
+                if (s->waiters[i].done && s->waiters[i].until <= now)
+                        answer(&s->waiters[i], -ETIMEDOUT);
+        if (s->retry_at != 0 && s->retry_at <= now)
+                s->retry_at = 0;
+        if (s->aside_until != 0 && s->aside_until <= now) {
+                s->aside_until = 0;
+                s->aside[0] = '\0';
+                tell(s);
+        }
+        work(s);
+        return 0;
+}
+
+/* ---- loading ---------------------------------------------------------------------------------------------------- */
+
+/* The thread's first steps: SQLite's own set-up may touch the disk. */
+static bool register_once(struct store *s) {
+        if (!s->registered)
+                s->registered = store_vfs_register(&s->vfs) == SQLITE_OK;
+        return s->registered;
+}
+
+static void run_load(void *userdata) {
+        struct store *s = userdata;
+
+        if (register_once(s))
+                store_db_load(&s->db, &s->load, &s->outcome);
+        else
+                s->outcome = (struct store_outcome){.trouble = STORE_IO, .text = "SQLite does not start"};
+}
+
+/* The time off, where both ends are known. */
+static void judge_time_off(struct store *s, usec_t now) {
+        struct store_loaded *l = &s->load;
+        int64_t off;
+
+        if (!l->found)
+                return;
+        if (l->same_boot)
+                l->off_usec = some64((int64_t)usec_since(now, l->state.at));
+        else if (l->wall_usec.known && s->zero_usec.known) {
+                off = s->zero_usec.value + (int64_t)now - l->wall_usec.value;
+                l->off_usec = off >= 0 ? some64(off) : none64();
+        }
+}
+
+static void finish_load(void *userdata) {
+        struct store *s = userdata;
+        const usec_t now = clock_now();
+
+        s->running = false;
+        note_outcome(s, &s->outcome, now);
+        if (s->outcome.done) {
+                s->loaded = true;
+                s->due = usec_add(now, STORE_COMMIT_USEC);
+                judge_time_off(s, now);
+                s->callbacks.loaded(s->callbacks.userdata, &s->load);
+        } else if (!s->ending) /* not known what is there: nothing is overwritten before it is */
+                s->retry_at = usec_add(now, STORE_RETRY_USEC);
+        work(s);
+}
+
+/* ---- writing ---------------------------------------------------------------------------------------------------- */
+
+static void run_write(void *userdata) {
+        struct store *s = userdata;
+
+        store_db_write(&s->db, &s->batch, &s->outcome);
+}
+
+static void drop_first(void *items, size_t *n, size_t taken, size_t size) {
+        *n -= taken;
+        memmove(items, (char *)items + taken * size, *n * size);
+}
+
+static void written(struct store *s, usec_t now) {
+        struct queue *q = &s->queue;
+        struct waiter waiters[STORE_EVENTS_QUEUED];
+        const size_t n = s->taken.n_events;
+
+        memcpy(waiters, s->waiters, n * sizeof(waiters[0]));
+        drop_first(s->waiters, &(size_t){q->n_events}, n, sizeof(s->waiters[0]));
+        drop_first(q->events, &q->n_events, n, sizeof(q->events[0]));
+        drop_first(q->minutes, &q->n_minutes, s->taken.n_minutes, sizeof(q->minutes[0]));
+        drop_first(q->days, &q->n_days, s->taken.n_days, sizeof(q->days[0]));
+        q->lost_events -= s->taken.lost_events;
+        q->lost_minutes -= s->taken.lost_minutes;
+        q->lost_days -= s->taken.lost_days;
+        s->due = usec_add(now, STORE_COMMIT_USEC);
+        s->status.last_commit = now;
+        for (size_t i = 0; i < n; i++)
+                answer(&waiters[i], 0);
+}
+
+static void finish_write(void *userdata) {
+        struct store *s = userdata;
+        const usec_t now = clock_now();
+
+        s->running = false;
+        note_outcome(s, &s->outcome, now);
+        if (s->outcome.done)
+                written(s, now);
+        else {
+                s->again = true;
+                if (s->outcome.trouble == STORE_FINE && !s->ending) /* set aside: at once into the new one */
+                        s->retry_at = now;
+                else if (!s->ending)
+                        s->retry_at = usec_add(now, STORE_RETRY_USEC);
+        }
+        work(s);
+}
+
+/* False: the thread is full of questions. */
+static bool post(struct store *s, void (*run)(void *), void (*finish)(void *)) {
+        s->running = worker_post(s->worker, run, finish, s) == 0;
+        if (!s->running)
+                s->retry_at = usec_add(clock_now(), USEC_PER_SEC);
+        return s->running;
+}
+
+/* What failed is tried again as it was: it may be on the card after all, and must not be there twice. */
+static void start_write(struct store *s, usec_t now) {
+        struct queue *t = &s->taken;
+
+        if (s->again) {
+                s->again = !post(s, run_write, finish_write);
+                return;
+        }
+        *t = s->queue;
+        s->state_new = false;
+        s->batch = (struct store_batch){
+                .at = now,
+                .state = t->have_state ? &t->state : NULL,
+                .zero_usec = s->zero_usec,
+                .events = t->events,
+                .n_events = t->n_events,
+                .minutes = t->minutes,
+                .n_minutes = t->n_minutes,
+                .days = t->days,
+                .n_days = t->n_days,
+                .lost_events = t->lost_events,
+                .lost_minutes = t->lost_minutes,
+                .lost_days = t->lost_days,
+        };
+        s->again = !post(s, run_write, finish_write);
+}
+
+/* Whatever is due now. */
+static void work(struct store *s) {
+        const usec_t now = clock_now();
+
+        if (!s->running && s->retry_at <= now) {
+                s->retry_at = 0;
+                if (!s->loaded && !s->ending)
+                        (void)post(s, run_load, finish_load); /* else the retry does */
+                else if (s->loaded && (s->again || urgent(s) || (something_new(s) && (s->ending || s->due <= now))))
+                        start_write(s, now);
+        }
+        arm(s);
+}
+
+/* Room for one more, by giving up the oldest that is not just being written. Returns its place. */
+static size_t room(void *items, size_t *n, size_t most, size_t in_flight, size_t size, uint64_t *lost) {
+        if (*n < most)
+                return (*n)++;
+        if (in_flight < most) {
+                char *oldest = (char *)items + in_flight * size;
+
+                memmove(oldest, oldest + size, (most - in_flight - 1) * size);
+        }
+        ++*lost;
+        return most - 1;
+}
+
+void store_put_state(struct store *s, const struct store_state *state) {
+        if (s->off)
+                return;
+        s->queue.state = *state;
+        s->queue.have_state = s->state_new = true;
+        work(s);
+}
+
+void store_put_minute(struct store *s, const struct history_row *row) {
+        struct queue *q = &s->queue;
+        size_t in_flight = s->loaded && (s->running || s->again) ? s->taken.n_minutes : 0, place;
+
+        if (s->off || in_flight == STORE_MINUTES_QUEUED)
+                return;
+        s->lost_minutes += q->n_minutes == STORE_MINUTES_QUEUED;
+        place = room(q->minutes, &q->n_minutes, STORE_MINUTES_QUEUED, in_flight, sizeof(*row), &q->lost_minutes);
+        q->minutes[place] = *row;
+        work(s);
+}
+
+void store_put_day(struct store *s, int64_t day, const struct energy_sum sums[_ENERGY_MAX], usec_t length_usec) {
+        struct queue *q = &s->queue;
+        size_t in_flight = s->loaded && (s->running || s->again) ? s->taken.n_days : 0, place;
+
+        if (s->off || in_flight == DAYS_QUEUED)
+                return;
+        place = room(q->days, &q->n_days, DAYS_QUEUED, in_flight, sizeof(q->days[0]), &q->lost_days);
+        q->days[place] = (struct store_day){.at = clock_now(), .day = day, .length_usec = length_usec};
+        memcpy(q->days[place].sums, sums, sizeof(q->days[place].sums));
+        work(s);
+}
+
+void store_put_event(struct store *s, const struct event *event, stored_t done, void *userdata) {
+        struct queue *q = &s->queue;
+        size_t in_flight = s->loaded && (s->running || s->again) ? s->taken.n_events : 0, place, n = q->n_events;
+
+        if (s->off || in_flight == STORE_EVENTS_QUEUED) {
+                if (done)
+                        done(userdata, s->off ? 0 : -ENOBUFS);
+                return;
+        }
+        s->lost_events += n == STORE_EVENTS_QUEUED;
+        if (n == STORE_EVENTS_QUEUED)
+                answer(&s->waiters[in_flight], -ENOBUFS);
+        place = room(q->events, &q->n_events, STORE_EVENTS_QUEUED, in_flight, sizeof(*event), &q->lost_events);
+        (void)room(s->waiters, &n, STORE_EVENTS_QUEUED, in_flight, sizeof(s->waiters[0]), &(uint64_t){0});
+        q->events[place] = *event;
+        s->waiters[place] = (struct waiter){done, userdata, usec_add(clock_now(), PATIENCE_USEC)};
+        work(s);
+}
+
+void store_clock(struct store *s, int64_t zero_usec) {
+        s->zero_usec = some64(zero_usec); /* goes with the next commit */
+}
+
+/* ---- reading ---------------------------------------------------------------------------------------------------- */
+
+struct question {
+        struct store *store;
+        enum { ASK_EVENTS, ASK_HISTORY, ASK_DAYS, ASK_COPY } kind;
+        int64_t from, until; /* or after_id */
+        uint32_t limit;
+        enum resolution resolution;
+        struct maybe64 zero_usec;
+        int fd;
+        union {
+                events_answer_t events;
+                history_answer_t history;
+                days_answer_t days;
+                stored_t copy;
+        } answer;
+        void *userdata;
+
+        void *rows;
+        size_t n;
+        int result;
+        struct store_outcome outcome;
+};
+
+static int copy_bytes(int from, int to) {
+        char buffer[16384];
+        ssize_t n;
+
+        while ((n = read(from, buffer, sizeof(buffer))) > 0)
+                for (ssize_t done = 0, w; done < n; done += w) {
+                        w = write(to, buffer + done, (size_t)(n - done));
+                        if (w < 0)
+                                return -errno;
+                }
+        if (n < 0)
+                return -errno;
+        return fsync(to) < 0 ? -errno : 0;
+}
+
+/* First beside the database: what is copied slowly to somewhere else must not hold up the commits. */
+static int run_copy(struct store *s, int fd, struct store_outcome *o) {
+        char path[sizeof(s->db.path) + 16];
+        int from, r;
+
+        (void)snprintf(path, sizeof(path), "%s.backup", s->db.path);
+        (void)unlink(path); /* left by a power cut, or not there */
+        store_db_copy(&s->db, path, o);
+        r = o->done ? 0 : -EIO;
+        from = r == 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+        if (r == 0)
+                r = from < 0 ? -errno : copy_bytes(from, fd);
+        if (from >= 0)
+                (void)close(from); /* only read */
+        (void)unlink(path);
+        return r;
+}
+
+static void run_question(void *userdata) {
+        struct question *q = userdata;
+        struct store_db *db = &q->store->db;
+
+        if (!q->store->registered) {
+                q->result = -EIO;
+                return;
+        }
+        switch (q->kind) {
+        case ASK_EVENTS:
+                store_db_events(db, q->from, q->limit, (struct event_record **)&q->rows, &q->n, &q->outcome);
+                break;
+        case ASK_HISTORY:
+                store_db_history(db, q->resolution, q->from, q->until, q->limit, q->zero_usec,
+                                 (struct history_record **)&q->rows, &q->n, &q->outcome);
+                break;
+        case ASK_DAYS:
+                store_db_days(db, q->limit, (struct day_record **)&q->rows, &q->n, &q->outcome);
+                break;
+        case ASK_COPY:
+                q->result = run_copy(q->store, q->fd, &q->outcome);
+                return;
+        }
+        q->result = q->outcome.done ? 0 : -EIO;
+}
+
+static void free_question(struct question *q) {
+        if (q->fd >= 0)
+                (void)close(q->fd); /* synced, or told as failed */
+        free(q->rows);
+        free(q);
+}
+
+static void answer_question(struct question *q) {
+        switch (q->kind) {
+        case ASK_EVENTS:
+                q->answer.events(q->userdata, q->result, q->rows, q->n);
+                break;
+        case ASK_HISTORY:
+                q->answer.history(q->userdata, q->result, q->rows, q->n);
+                break;
+        case ASK_DAYS:
+                q->answer.days(q->userdata, q->result, q->rows, q->n);
+                break;
+        case ASK_COPY:
+                q->answer.copy(q->userdata, q->result);
+                break;
+        }
+}
+
+static void finish_question(void *userdata) {
+        struct question *q = userdata;
+
+        /* Found bad while it was read: the next commit begins a new one. */
+        if (q->outcome.aside[0])
+                note_outcome(q->store, &q->outcome, clock_now());
+        if (q->result < 0)
+                q->n = 0;
+        if (!q->store->ending)
+                answer_question(q);
+        free_question(q);
+}
+
+static void ask(struct store *s, const struct question *question) {
+        struct question *q = malloc(sizeof(*q));
+        int r = -ENOMEM;
+
+        if (q) {
+                *q = *question;
+                q->store = s;
+                q->zero_usec = s->zero_usec;
+                r = s->off ? -ENODATA : worker_post(s->worker, run_question, finish_question, q);
+        }
+        if (r >= 0)
+                return;
+        struct question refused = *question;
+        refused.result = r == -ENOBUFS ? -EBUSY : r;
+        answer_question(&refused);
+        if (refused.fd >= 0)
+                (void)close(refused.fd); /* nothing was written */
+        free(q);
+}
+
+void store_read_events(struct store *s, int64_t after_id, uint32_t limit, events_answer_t events, void *userdata) {
+        ask(s, &(struct question){.kind = ASK_EVENTS,
+                                  .from = after_id,
+                                  .limit = limit,
+                                  .fd = -1,
+                                  .answer.events = events,
+                                  .userdata = userdata});
+}
+
+void store_read_history(struct store *s, enum resolution resolution, int64_t from_usec, int64_t until_usec,
+                        uint32_t limit, history_answer_t history, void *userdata) {
+        ask(s, &(struct question){.kind = ASK_HISTORY,
+                                  .resolution = resolution,
+                                  .from = from_usec,
+                                  .until = until_usec,
+                                  .limit = limit,
+                                  .fd = -1,
+                                  .answer.history = history,
+                                  .userdata = userdata});
+}
+
+void store_read_days(struct store *s, uint32_t limit, days_answer_t days, void *userdata) {
+        ask(s, &(struct question){
+                       .kind = ASK_DAYS, .limit = limit, .fd = -1, .answer.days = days, .userdata = userdata});
+}
+
+void store_backup(struct store *s, int fd, stored_t done, void *userdata) {
+        ask(s, &(struct question){.kind = ASK_COPY, .fd = fd, .answer.copy = done, .userdata = userdata});
+}
+
+void store_status(struct store *s, struct storage_status *ret_status) {
+        struct storage_status st = s->status;
+
+        st.written_bytes = atomic_load(&s->vfs.written_bytes);
+        st.syncs = atomic_load(&s->vfs.syncs);
+        st.queued_events = (uint32_t)s->queue.n_events;
+        st.queued_minutes = (uint32_t)s->queue.n_minutes;
+        st.lost_events = s->lost_events;
+        st.lost_minutes = s->lost_minutes;
+        memcpy(st.fault, s->told, sizeof(st.fault));
+        *ret_status = st;
+}
+
+/* ---- start and stop --------------------------------------------------------------------------------------------- */
+
+static int boot_id(char ret[33]) {
+        sd_id128_t id;
+        int r;
+
+        r = sd_id128_get_boot(&id);
+        if (r >= 0)
+                (void)sd_id128_to_string(id, ret);
+        return r;
+}
+
+int store_new(sd_event *event, const char *directory, const struct store_callbacks *callbacks, struct store **ret) {
+        char boot[33] = "";
+        struct store *s;
+        int r = 0;
+
+        s = calloc(1, sizeof(*s));
+        if (!s)
+                return -ENOMEM;
+        s->callbacks = *callbacks;
+        s->status.since = clock_now();
+        s->off = directory[0] == '\0';
+        if (!s->off) {
+                r = strlen(directory) < sizeof(s->db.directory) ? boot_id(boot) : -ENAMETOOLONG;
+                if (r >= 0)
+                        r = worker_new(event, &s->worker);
+                if (r >= 0)
+                        r = sd_event_add_time(event, &s->timer, CLOCK_BOOTTIME, 0, 10 * USEC_PER_MSEC, on_timer, s);
+                if (r >= 0)
+                        r = sd_event_source_set_enabled(s->timer, SD_EVENT_OFF);
+        }
+        if (r < 0) {
+                (void)store_free(s, 0);
+                return r;
+        }
+        if (!s->off) {
+                store_db_init(&s->db, directory, boot, &s->vfs);
+                (void)snprintf(s->status.path, sizeof(s->status.path), "%.255s", s->db.path);
+                work(s);
+        }
+        *ret = s;
+        return 0;
+}
+
+struct store *store_free(struct store *s, usec_t at_most_usec) {
+        if (!s)
+                return NULL;
+        s->ending = true;
+        s->retry_at = 0;
+        if (s->worker)
+                work(s); /* the last state, if there is one */
+        s->timer = sd_event_source_disable_unref(s->timer);
+        if (worker_free(s->worker, at_most_usec) < 0) {
+                log_error("store: the card does not answer: what was counted last may not be kept");
+                return NULL; /* the thread still has it */
+        }
+        if (s->registered)
+                store_vfs_unregister(&s->vfs);
+        free(s);
+        return NULL;
+}
