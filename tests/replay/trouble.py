@@ -190,7 +190,6 @@ def full(s):
                 f.write(bytes(4096))
         except OSError:
             pass
-    # and what SQLite and the settings' file have free in their own pages is not much
     return lambda: os.unlink(filler)
 
 
@@ -260,7 +259,7 @@ def lasting(make, word, size=None, alarms=("storage", "settings")):
 def blocks(s, trips):
     """5 s, again and again, with a change each time."""
     s.slow_card = True
-    if harness.os.path.exists(s.programs["smartbmsd"]) and s.programs["sanitizer"]:
+    if s.programs["sanitizer"]:
         raise CannotBe("the sanitizer's library must come before the one that blocks")
     s.live()
     done = 0
@@ -283,6 +282,21 @@ def blocks(s, trips):
         s.expect_kept(2000 + n)
         s.expect_no_alarm("storage")
     assert not s.aside() and done
+
+
+def looked_at(s, trips):
+    """Another program has the database open, and reads all the while: no trouble at all."""
+    s.live()
+    with contextlib.closing(sqlite3.connect(s.database, timeout=5, isolation_level=None)) as db:
+        db.execute("BEGIN")
+        db.execute("SELECT count(*) FROM events").fetchall()
+        for value in (2000, 3000):
+            assert s.ask(value) == "", "a change is not stored"
+            s.trips(max(1, trips // 2))
+        assert not s.alarm("storage"), s.alarm("storage")
+        db.execute("COMMIT")
+    s.expect_kept(3000)
+    s.expect_counting()
 
 
 # ---- files that are no good
@@ -415,6 +429,7 @@ TROUBLES = [
     ("disk full", lasting(full, "no space", size="3m")),
     ("file system read-only", lasting(read_only, "read-only", size="8m")),
     ("database locked by another program", lasting(locked, "locked", alarms=("storage",))),
+    ("another program looks at the database", looked_at),
     ("state directory gone", lasting(gone, "", alarms=("storage", "settings"))),
     ("card blocks for 5 s", blocks),
     ("database damaged at the start", bad_at_start(damaged)),
