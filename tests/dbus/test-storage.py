@@ -117,6 +117,41 @@ class Storage(unittest.TestCase):
         self.again("stop")
         self.assertGreaterEqual(self.collected(), after)
 
+    def damage(self, name):
+        with open(os.path.join(self.state, name), "r+b") as f:
+            f.seek(60)
+            f.write(b"\0")
+
+    def test_only_the_owner_confirms(self):
+        """After a loss neither what is written meanwhile nor a restart makes the settings the owner's own."""
+        self.rig.daemon.both("closed", timeout=20)
+        self.ctl("set", "vmax", "3.60V")
+        self.ctl("set", "vmin", "2.90V")
+        self.assertEqual(self.rig.daemon.stop(), 0)
+        self.damage("settings.yaml")
+        self.start()
+        for words, vmax in (((), "3.600 V"), (("set", "vmax", "3.55V"), "3.550 V"), ((), "3.550 V")):
+            self.rig.daemon.wait_line("link live", timeout=15)
+            time.sleep(5)
+            status = self.json("status")
+            self.assertIn("settings", [a["alarm"] for a in status["alarms"]], status["alarms"])
+            for relay in ("charge", "load"):
+                self.assertIn("settings", [h["hold"] for h in self.json("why", relay)["holds"]])
+            if words:
+                self.ctl(*words)
+            self.assertEqual(self.ctl("get", "vmax").strip(), vmax)
+            self.assertEqual(self.ctl("get", "vmin").strip(), "2.800 V")  # it was the change that got lost
+            self.again("kill")
+        since = harness.now()
+        self.ctl("settings", "confirm")
+        self.rig.daemon.both("closed", since, timeout=10)
+        self.again("kill")
+        self.rig.daemon.both("closed", timeout=20)
+        self.assertEqual(self.ctl("get", "vmax").strip(), "3.550 V")
+        # An owner's copy of the file, mended by hand, is taken whatever else stands in it.
+        self.ctl("settings", "import", os.path.join(self.state, "settings.yaml.bad"), status=1)  # a NUL in it
+        self.ctl("settings", "import", os.path.join(self.state, "settings.yaml.previous"))
+
     def test_the_file_for_people(self):
         """Another program may look while the daemon writes; a copy is whole."""
         self.rig.daemon.both("closed", timeout=20)

@@ -376,7 +376,7 @@ static void test_unconfirmed_outlives_a_write(void **state) {
                 int32_t vmax_mv;
         } rows[] = {{BAD, GOOD, 3500}, {BAD, BAD, 3611}, {MISSING, GOOD, 3500}, {MISSING, BAD, 3611}};
         struct kept_settings k;
-        char text[160];
+        char text[200];
 
         (void)state;
         for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
