@@ -366,7 +366,8 @@ static const struct hold *hold_of(struct rig *r, enum relay_id id, enum hold_kin
         return NULL;
 }
 
-/* P7: of all readings the one with the least room to its own limit is what `why` speaks of: here a cell at 55 degC that
+/* P7: of all readings the one with the least room to its own limit is what `why` speaks of: here a cell at 55 degC
+ * that
  * does not bypass, not the hotter one that does; of equals the named hottest. */
 static void test_hot_cell_with_least_room(void **state) {
         static const struct {
@@ -643,7 +644,8 @@ static void test_refusals(void **state) {
         assert_non_null(strstr(error, "monitor"));
 }
 
-/* Design 8: a damaged settings file. What is in force is not what the owner had set: no relay closes until he says so. */
+/* Design 8: a damaged settings file. What is in force is not what the owner had set: no relay closes until he says
+ * so. */
 static void test_unconfirmed_settings(void **state) {
         struct settings s = rig_settings();
         struct rig r;
