@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* For LD_PRELOAD: a card that does not answer. While the file $SLOW_CARD exists, whatever reads from, writes to or syncs a
- * file below $SLOW_DIRECTORY waits. */
+/* For LD_PRELOAD: a card that does not answer. While the file $SLOW_CARD exists, whatever reads from, writes to or
+ * syncs a file below $SLOW_DIRECTORY waits. */
 
 #undef _FILE_OFFSET_BITS
 #undef _TIME_BITS
