@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Trouble with what the daemon keeps (design 9, 12): protection unaffected, counting goes on, alarm, recovery without a restart.
 
-  trouble.py SMARTBMSD SMARTBMSCTL SLOW-CARD TRIPS [WORD...]     only troubles whose title contains all WORDs
+  trouble.py SMARTBMSD SMARTBMSCTL SLOW-CARD ROUNDS [WORD...]     only troubles whose title contains all WORDs
 
-While the trouble lasts the relays are tripped TRIPS times (V-max, V-min, T-max in turn), each within 100 ms of the confirming
-frame, as reaction.py measures it; the counters go on; the alarm names the trouble. Then it is over: the alarm goes, and the
+Each trouble is told ROUNDS times. While it lasts the relays are tripped (V-max, V-min, T-max), each within 100 ms of the
+confirming frame, as reaction.py measures it; the counters go on; the alarm names the trouble. Then it is over: the alarm goes, and the
 database has what happened meanwhile. A file that was no good is kept aside. Output is TAP.
 """
 
@@ -31,7 +31,7 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNS, MS_REMOUNT, MS_RDONLY, MS_BIND, MS_REC, MS_PRIVATE = 0x20000, 32, 1, 4096, 16384, 1 << 18
 RETRY = 5           # s, the store's and the settings writer's
 AGAIN = 12          # s until it has noticed that all is well, on a busy machine
-TRIPS = [reaction.V_MAX, reaction.V_MIN, reaction.T_MAX]
+TRIPS = 3           # while it lasts; of the 9 that a daemon has in it (reaction.py)
 
 
 class CannotBe(Exception):
@@ -114,8 +114,8 @@ class Session(reaction.Session):
 
     def trips(self, count):
         """The relays work, each time within the bound."""
-        for n in range(count):
-            relays, beyond = TRIPS[n % len(TRIPS)]
+        for _ in range(count):
+            relays, beyond = reaction.TRIPS_OF_A_DAEMON[len(self.seconds)]
             self.until(sum(reaction.BITS[relay] for relay in relays))
             took = self.trip(relays, beyond)
             self.seconds.append(took)
@@ -231,7 +231,7 @@ def gone(s):
 
 def lasting(make, word, size=None, alarms=("storage", "settings")):
     """Trouble that can be ended."""
-    def tell(s, trips):
+    def tell(s):
         if size:
             s.mount_tmpfs(size)
         s.live()
@@ -242,7 +242,7 @@ def lasting(make, word, size=None, alarms=("storage", "settings")):
             s.expect_alarm(alarms[0], word)
             for alarm in alarms[1:]:
                 s.expect_alarm(alarm, "")
-            s.trips(trips)
+            s.trips(TRIPS)
             s.expect_counting()
         finally:
             undo()
@@ -251,19 +251,18 @@ def lasting(make, word, size=None, alarms=("storage", "settings")):
         s.expect_kept(2000)
         assert s.ask(3000) == "", "a change is not stored after the trouble"
         s.expect_kept(3000)
-        s.trips(3)
+        s.trips(TRIPS)
         assert not s.aside(), f"a good file was set aside: {s.aside()}"
     return tell
 
 
-def blocks(s, trips):
-    """5 s, again and again, with a change each time."""
+def blocks(s):
+    """5 s, twice, with a change each time."""
     s.slow_card = True
     if s.programs["sanitizer"]:
         raise CannotBe("the sanitizer's library must come before the one that blocks")
     s.live()
-    done = 0
-    for n in range(max(1, trips // 3)):
+    for n in range(2):
         with open(s.slow, "w"):
             pass
         ends = now() + 5
@@ -272,19 +271,18 @@ def blocks(s, trips):
             harness.subprocess.run([s.programs["smartbmsctl"], "--bus", s.bus.address, "set", "solar_peak", f"{2000 + n}W"],
                                    check=False, capture_output=True, text=True)))
         asker.start()
-        s.trips(3)
+        s.trips(TRIPS)
         s.expect_counting()
-        done += 1
-        harness.time.sleep(max(0, ends - now()))
+        s.hear(lambda: now() >= ends, "5 s", 10)
         os.unlink(s.slow)
-        asker.join()
+        s.hear(lambda: not asker.is_alive(), "the answer", 10)
         assert "not stored" in answer[0].stdout + answer[0].stderr, f"a change was answered with {answer[0]}"
         s.expect_kept(2000 + n)
         s.expect_no_alarm("storage")
-    assert not s.aside() and done
+    assert not s.aside()
 
 
-def looked_at(s, trips):
+def looked_at(s):
     """Another program has the database open, and reads all the while: no trouble at all."""
     s.live()
     with contextlib.closing(sqlite3.connect(s.database, timeout=5, isolation_level=None)) as db:
@@ -292,7 +290,7 @@ def looked_at(s, trips):
         db.execute("SELECT count(*) FROM events").fetchall()
         for value in (2000, 3000):
             assert s.ask(value) == "", "a change is not stored"
-            s.trips(max(1, trips // 2))
+            s.trips(TRIPS)
         assert not s.alarm("storage"), s.alarm("storage")
         db.execute("COMMIT")
     s.expect_kept(3000)
@@ -345,7 +343,7 @@ def foreign(s):
 
 
 def bad_at_start(make):
-    def tell(s, trips):
+    def tell(s):
         s.live()
         s.stop()
         make(s)
@@ -354,7 +352,7 @@ def bad_at_start(make):
         s.start()
         s.connect()
         s.expect_alarm("storage", "kept aside as smartbms.db.bad-1")
-        s.trips(trips)
+        s.trips(TRIPS)
         s.expect_counting()
         kept_aside(s, bad)
         assert s.client.get("Settings", "Values")["solar_peak"] == 1000, "a bad database has changed a setting"
@@ -362,16 +360,16 @@ def bad_at_start(make):
 
 
 def bad_while_running(make):
-    def tell(s, trips):
+    def tell(s):
         s.live()
-        s.trips(3)
+        s.trips(TRIPS)
         harness.time.sleep(0.5)
         make(s)
         with open(s.database, "rb") as f:
             bad = f.read()
         assert s.ask(2000) == "", "a change is not stored though a new database can be begun"
         s.expect_alarm("storage", "kept aside as smartbms.db.bad-1")
-        s.trips(trips)
+        s.trips(TRIPS)
         s.expect_counting()
         kept_aside(s, bad)
         s.expect_kept(2000)
@@ -389,7 +387,7 @@ def kept_aside(s, bad):
 
 def settings_damaged(names, word):
     """Relays stay open until the owner confirms."""
-    def tell(s, trips):
+    def tell(s):
         s.live()
         assert s.ask(1500) == ""
         s.stop()
@@ -407,7 +405,7 @@ def settings_damaged(names, word):
         assert value == (1000 if len(names) == 1 else None), f"solar_peak is {value}"
         s.client.call("Settings", "Confirm")
         s.expect_no_alarm("settings")
-        s.trips(trips)
+        s.trips(TRIPS)
         s.expect_counting()
         assert s.ask(2500) == ""
         s.expect_kept(2500)
@@ -415,10 +413,10 @@ def settings_damaged(names, word):
     return tell
 
 
-def settings_damaged_while_running(s, trips):
+def settings_damaged_while_running(s):
     s.live()
     overwrite(s.settings, b"\0\0\0\0", 100)
-    s.trips(trips)
+    s.trips(TRIPS)
     assert s.client.get("Settings", "Values")["solar_peak"] == 1000
     assert s.ask(2500) == ""
     s.expect_kept(2500)
@@ -445,11 +443,37 @@ TROUBLES = [
 ]
 
 
+class Failed(Exception):
+    pass
+
+
+def told(title, tell, programs, canary, seed):
+    """Once; again if the machine was late. The seconds of each trip."""
+    for attempt in range(4):
+        s = Session(programs, random.Random(10 * seed + attempt), canary)
+        try:
+            tell(s)
+            assert s.daemon.process.poll() is None, f"smartbmsd has ended with {s.daemon.process.returncode}"
+            return s.seconds
+        except CannotBe:
+            raise
+        except reaction.LateMachine as e:
+            print(f"#   {title}: told once more, the machine was late by {e}", flush=True)
+        except Exception as e:  # whatever it is, the others are told too
+            ended = s.daemon.process.poll() if s.daemon else None
+            lines = s.daemon.lines[-60:] if s.daemon else []
+            raise Failed(f"{type(e).__name__}: {e}\n#   smartbmsd ended with {ended}\n" +
+                         "".join(f"#   {t:.3f} {line}\n" for t, line in lines)) from e
+        finally:
+            s.close()
+    raise Failed("the machine is too late to measure here")
+
+
 def main():
     if len(sys.argv) < 5:
         sys.exit(__doc__)
     programs = {"smartbmsd": sys.argv[1], "smartbmsctl": sys.argv[2], "slow-card": sys.argv[3]}
-    trips, words = int(sys.argv[4]), sys.argv[5:]
+    rounds, words = int(sys.argv[4]), sys.argv[5:]
     with open(programs["smartbmsd"], "rb") as f:
         programs["sanitizer"] = b"__asan_init" in f.read()
     canary = reaction.Canary()
@@ -458,32 +482,15 @@ def main():
     print(f"1..{len(chosen)}", flush=True)
     failed = False
     for n, (title, tell) in enumerate(chosen, 1):
-        for attempt in range(4):
-            s = Session(programs, random.Random(100 * n + attempt), canary)
-            try:
-                tell(s, trips)
-                ms = sorted(1000 * x for x in s.seconds)
-                print(f"ok {n} - {title}: {len(ms)} trips, ms: median {ms[len(ms) // 2]:.1f}, most {ms[-1]:.1f} (bound "
-                      f"{1000 * reaction.BOUND:.0f})", flush=True)
-            except CannotBe as e:
-                print(f"ok {n} - {title} # SKIP {e}", flush=True)
-            except reaction.LateMachine as e:
-                if attempt < 3:
-                    print(f"#   {title}: told once more, the machine was late by {e}", flush=True)
-                    continue
-                print(f"not ok {n} - {title}: the machine is too late to measure here", flush=True)
-                failed = True
-            except Exception as e:  # whatever it is, the others are told too
-                print(f"not ok {n} - {title}: {type(e).__name__}: {e}", flush=True)
-                ended = s.daemon and s.daemon.process.poll()
-                if ended is not None:
-                    print(f"#   smartbmsd ended with {ended}")
-                lines = s.daemon.lines[-60:] if s.daemon else []
-                print("".join(f"#   {t:.3f} {line}\n" for t, line in lines), end="", flush=True)
-                failed = True
-            finally:
-                s.close()
-            break
+        try:
+            ms = sorted(1000 * x for r in range(rounds) for x in told(title, tell, programs, canary, 100 * n + r))
+            print(f"ok {n} - {title}: {len(ms)} trips, ms: median {ms[len(ms) // 2]:.1f}, most {ms[-1]:.1f} (bound "
+                  f"{1000 * reaction.BOUND:.0f})", flush=True)
+        except CannotBe as e:
+            print(f"ok {n} - {title} # SKIP {e}", flush=True)
+        except Failed as e:
+            print(f"not ok {n} - {title}: {e}", flush=True)
+            failed = True
     canary.stop()
     sys.exit(failed)
 
