@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /* For LD_PRELOAD: a card that does not answer. While the file $SLOW_CARD exists, whatever reads from, writes to or
-<<<<<<< HEAD
- * syncs a
- * file below $SLOW_DIRECTORY waits. */
-=======
  * syncs a file below $SLOW_DIRECTORY waits. */
->>>>>>> w-proofs
 
 #undef _FILE_OFFSET_BITS
 #undef _TIME_BITS

@@ -1,14 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /* For LD_PRELOAD: the wall clock of one process, turned by the seconds (int64) that the file $WALL_CLOCK_OFFSET holds
-<<<<<<< HEAD
- * at that moment. Every other clock stays true. The kernel seems to say that the clock is synchronised, if the file
- * is there
- * whose name has ".synchronised" behind that. */
-=======
  * at that moment. Every other clock stays true. The kernel seems to say that the clock is synchronised, if
  * there is a file of that name with ".synchronised" behind it. */
->>>>>>> w-proofs
 
 #include <fcntl.h>
 #include <limits.h>

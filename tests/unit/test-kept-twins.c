@@ -470,8 +470,8 @@ static void test_settled_by_a_person(void **state) {
         assert_int_equal(soc_uncertainty_permyriad(&r.bms.soc).value, 1000);
 }
 
-/* The clock is set 10 min after the start; of the 25 min since the state was kept 15 were the time off: C/5 per hour makes
- * 5 points of them. */
+/* The clock is set 10 min after the start; of the 25 min since the state was kept 15 were the time off: C/5 per hour
+ * makes 5 points of them. */
 static void test_the_run_is_no_time_off(void **state) {
         struct event event;
         struct rig r;
