@@ -76,7 +76,8 @@ void store_put_event(struct store *s, const struct event *event, stored_t done, 
 void store_read_events(struct store *s, int64_t after_id, uint32_t limit, events_answer_t answer, void *userdata);
 
 /* Rows whose beginning lies in from..until (wall clock, microseconds since 1970 UTC; while this boot's clock was
- * not synchronised its rows count by what it says now, such ones of earlier boots are left out), oldest first, at most limit, the newest ones
+ * not synchronised its rows count by what it says now, such ones of earlier boots are left out), oldest first, at
+ * most limit, the newest ones
  * if there are more. RESOLUTION_MINUTES or RESOLUTION_HOURS. */
 void store_read_history(struct store *s, enum resolution resolution, int64_t from_usec, int64_t until_usec,
                         uint32_t limit, history_answer_t answer, void *userdata);
