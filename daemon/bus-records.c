@@ -137,8 +137,7 @@ static int method_history(sd_bus_message *m, void *userdata, sd_bus_error *ret_e
                 return r;
         /* before until: who asks for the next stretch does not get a row twice */
         b->callbacks.read_history(b->callbacks.userdata, resolution, from, until - (until > INT64_MIN), limit,
-                on_history,
-                                  question);
+                                  on_history, question);
         return 1; /* answered, or will be */
 }
 
