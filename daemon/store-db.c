@@ -127,6 +127,8 @@ static enum store_trouble trouble_of_errno(int error) {
 }
 
 static enum store_trouble trouble_of(const struct store_db *db, int code, int error) {
+        if (code >= CODE_FOREIGN)
+                return STORE_BAD;
         switch (code & 0xff) {
         case SQLITE_OK:
         case SQLITE_ROW:
@@ -146,13 +148,16 @@ static enum store_trouble trouble_of(const struct store_db *db, int code, int er
                 return trouble_of_errno(error);
         case SQLITE_IOERR:
                 return trouble_of_errno(error);
-        case SQLITE_NOMEM:
-        case SQLITE_INTERRUPT:
-        case SQLITE_PERM:
-        case SQLITE_AUTH:
-                return STORE_IO;
-        default: /* CORRUPT, NOTADB; ERROR, CONSTRAINT, MISMATCH: the tables are not those we made */
+        case SQLITE_CORRUPT:
+        case SQLITE_NOTADB:
+        case SQLITE_FORMAT:
+        case SQLITE_ERROR: /* and below: the tables are not those that we made */
+        case SQLITE_SCHEMA:
+        case SQLITE_CONSTRAINT:
+        case SQLITE_MISMATCH:
                 return STORE_BAD;
+        default: /* no memory; and what should not be is no reason to put a good file away */
+                return STORE_IO;
         }
 }
 

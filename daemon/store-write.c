@@ -52,6 +52,16 @@ static int finish(struct statement *t, int r) {
 
 /* ---- boots and state -------------------------------------------------------------------------------------------- */
 
+/* Once a boot: those that no row speaks of any more go, so that a machine that starts often does not fill the file. */
+static int forget_boots(struct store_db *db) {
+        if (sqlite3_changes(db->handle) == 0) /* this boot was known */
+                return SQLITE_OK;
+        return store_db_exec(db, "DELETE FROM boots WHERE id <> last_insert_rowid() AND id NOT IN ("
+                                 "SELECT boot FROM minutes UNION SELECT boot FROM hours UNION SELECT boot FROM events "
+                                 "UNION SELECT boot FROM state WHERE boot IS NOT NULL "
+                                 "UNION SELECT batch_boot FROM state WHERE batch_boot IS NOT NULL)");
+}
+
 static int find_boot(struct store_db *db) {
         struct statement t;
         int r;
@@ -59,6 +69,8 @@ static int find_boot(struct store_db *db) {
         r = statement(db, "INSERT INTO boots (boot_id) VALUES (?) ON CONFLICT DO NOTHING", &t);
         put_text(&t, db->boot_id);
         r = finish(&t, r);
+        if (r == SQLITE_OK)
+                r = forget_boots(db);
         if (r != SQLITE_OK)
                 return r;
         r = statement(db, "SELECT id FROM boots WHERE boot_id = ?", &t);
@@ -220,6 +232,9 @@ static int hour_now(struct store_db *db, usec_t at, struct hour *ret) {
         return r;
 }
 
+/* That an hour is left open after its end: the minute in which it ended is put up to a minute later. */
+#define HOUR_GRACE_USEC (HISTORY_MINUTE_USEC + 30 * USEC_PER_SEC)
+
 static bool same_hour(const struct hour *a, const struct hour *b) {
         return a->boot == b->boot && a->number == b->number;
 }
@@ -251,25 +266,27 @@ static int write_hour(struct store_db *db, int64_t from, int64_t until) {
         return finish(&t, r);
 }
 
-/* Every hour that is over, of this boot and of earlier ones. */
-static int make_hours(struct store_db *db, usec_t at, struct progress *p) {
-        struct hour now, hour;
+/* Every hour that is over, of this boot and of earlier ones; all: with what there is of the one that is not. */
+static int make_hours(struct store_db *db, usec_t at, bool all, struct progress *p) {
+        struct hour open, hour;
         int r;
 
         if (p->done < p->next - STORE_MINUTES) /* their slots have been used again */
                 p->done = p->next - STORE_MINUTES;
-        r = hour_now(db, at, &now);
+        r = hour_now(db, usec_since(at, HOUR_GRACE_USEC), &open);
         while (r == SQLITE_OK && p->done < p->next) {
                 int64_t end = p->done + 1;
 
                 r = hour_of_minute(db, p->done, &hour);
-                if (r != SQLITE_OK || same_hour(&hour, &now))
+                if (r != SQLITE_OK)
                         break;
                 for (struct hour other; r == SQLITE_OK && end < p->next; end++) {
                         r = hour_of_minute(db, end, &other);
                         if (r == SQLITE_OK && !same_hour(&hour, &other))
                                 break;
                 }
+                if (end == p->next && !all && hour.boot == open.boot && hour.number >= open.number)
+                        break;
                 if (r == SQLITE_OK)
                         r = write_hour(db, p->done, end);
                 p->done = end;
@@ -296,30 +313,31 @@ static int forget_hours(struct store_db *db, const struct store_batch *batch) {
 
 /* ---- days ------------------------------------------------------------------------------------------------------- */
 
+/* Of both parts of a day that comes twice, either of which may be unknown. */
+#define EXTREME(which, column)                                                                                     \
+        column " = " which "(coalesce(" column ", excluded." column "), coalesce(excluded." column ", " column "))"
+
 /* The energies are the counters' own; the rest is of the hours since the day before. A day that comes twice (the
- * clock was set
- * back over a midnight) is one. */
+ * clock was set back over a midnight) is one. */
 static int write_day(struct store_db *db, struct progress *p, const struct store_day *day) {
         struct statement t;
         int r;
 
-        r = statement(
-                db,
-                "INSERT INTO days (day, length_usec, collected_mwh, consumed_mwh, charged_mwh, discharged_mwh, "
-                "covered_sec, power_mw, pack_mv, lowest_mv, highest_mv, lowest_decic, highest_decic, "
-                "soc_permyriad) "
-                "SELECT ?1, ?2, ?3, ?4, ?5, ?6, coalesce(sum(covered_sec), 0), " WEIGHTED("power_mw") ", " WEIGHTED(
-                        "pack_mv") ", min(lowest_mv), max(highest_mv), min(lowest_decic), max(highest_decic), "
-                                   "(SELECT soc_permyriad FROM hours ORDER BY id DESC LIMIT 1) FROM hours WHERE id "
-                                   "> ?7 "
-                                   "ON CONFLICT (day) DO UPDATE SET collected_mwh = collected_mwh + "
-                                   "excluded.collected_mwh, "
-                                   "consumed_mwh = consumed_mwh + excluded.consumed_mwh, charged_mwh = charged_mwh "
-                                   "+ "
-                                   "excluded.charged_mwh, discharged_mwh = discharged_mwh + "
-                                   "excluded.discharged_mwh, "
-                                   "covered_sec = covered_sec + excluded.covered_sec",
-                &t);
+        r = statement(db,
+                      "INSERT INTO days (day, length_usec, collected_mwh, consumed_mwh, charged_mwh, discharged_mwh, "
+                      "covered_sec, power_mw, pack_mv, lowest_mv, highest_mv, lowest_decic, highest_decic, "
+                      "soc_permyriad) SELECT ?1, ?2, ?3, ?4, ?5, ?6, coalesce(sum(covered_sec), 0), "
+                      WEIGHTED("power_mw") ", " WEIGHTED("pack_mv") ", min(lowest_mv), max(highest_mv), "
+                      "min(lowest_decic), max(highest_decic), "
+                      "(SELECT soc_permyriad FROM hours ORDER BY id DESC LIMIT 1) FROM hours WHERE id > ?7 "
+                      "ON CONFLICT (day) DO UPDATE SET collected_mwh = collected_mwh + excluded.collected_mwh, "
+                      "consumed_mwh = consumed_mwh + excluded.consumed_mwh, "
+                      "charged_mwh = charged_mwh + excluded.charged_mwh, "
+                      "discharged_mwh = discharged_mwh + excluded.discharged_mwh, "
+                      "covered_sec = covered_sec + excluded.covered_sec, "
+                      EXTREME("min", "lowest_mv") ", " EXTREME("max", "highest_mv") ", "
+                      EXTREME("min", "lowest_decic") ", " EXTREME("max", "highest_decic"),
+                      &t);
         put(&t, day->day);
         put(&t, (int64_t)day->length_usec);
         for (int i = 0; i < _ENERGY_MAX; i++)
@@ -416,7 +434,7 @@ static int write_history(struct store_db *db, const struct store_batch *b) {
         for (size_t i = 0; i < b->n_minutes && r == SQLITE_OK; i++)
                 r = write_minute(db, &p, &b->minutes[i]);
         if (r == SQLITE_OK)
-                r = make_hours(db, b->at, &p);
+                r = make_hours(db, b->at, b->n_days > 0, &p);
         for (size_t i = 0; i < b->n_days && r == SQLITE_OK; i++)
                 r = write_day(db, &p, &b->days[i]);
         if (r == SQLITE_OK && p.done != hours_before)

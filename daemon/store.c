@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /* The event loop's side: what is to be written and asked waits here, in bounded room, for the thread that may wait
- * for the card. One
- * write is under way at a time, and takes all there is. */
+ * for the card. One write is under way at a time, and takes all there is. It is begun from the event loop, never from
+ * within a call: what is put in one turn (a day's end and the counters that begin anew) is one commit. */
 
 #include "store.h"
 
@@ -14,13 +14,13 @@
 #include <systemd/sd-id128.h>
 #include <unistd.h>
 
-#include "clock.h"
 #include "log.h"
 #include "store-internal.h"
 #include "worker.h"
 
 #define PATIENCE_USEC (3 * USEC_PER_SEC) /* that who waits for an event is told nothing */
 #define ASIDE_USEC (60 * USEC_PER_SEC)   /* that a database set aside is an alarm, though all is well again */
+#define COPIER_END_USEC (200 * USEC_PER_MSEC) /* that a copy has at the end of the program */
 #define DAYS_QUEUED 8
 
 struct waiter {
@@ -44,7 +44,10 @@ struct queue {
 
 struct store {
         bool off; /* no directory: nothing is kept */
+        sd_event *event;
         struct worker *worker;
+        struct worker *copier; /* for copies alone, whose reader may never read; made for the first one */
+        bool copying;
         sd_event_source *timer;
         struct store_callbacks callbacks;
         struct store_vfs vfs;
@@ -59,6 +62,8 @@ struct store {
         usec_t due;         /* the next quiet commit */
         usec_t retry_at;    /* 0 = not waiting to try again */
         usec_t aside_until; /* 0 = none was set aside lately */
+        usec_t stall_at;    /* when what is under way takes too long; 0 = nothing is */
+        bool stalled;
         char fault[ALARM_TEXT_MAX], aside[ALARM_TEXT_MAX], told[ALARM_TEXT_MAX];
         char logged[ALARM_TEXT_MAX];
         uint64_t lost_events, lost_minutes; /* in this run */
@@ -78,11 +83,18 @@ static void work(struct store *s);
 /* ---- trouble ---------------------------------------------------------------------------------------------------- */
 
 static void tell(struct store *s) {
+        char stall[ALARM_TEXT_MAX];
         const char *text = s->fault[0] ? s->fault : s->aside;
 
+        if (s->stalled) {
+                (void)snprintf(stall, sizeof(stall),
+                               "the card under %.50s does not answer: counting goes on in memory only",
+                               s->db.directory);
+                text = stall;
+        }
         if (strcmp(text, s->told) == 0)
                 return;
-        memcpy(s->told, text, sizeof(s->told));
+        (void)snprintf(s->told, sizeof(s->told), "%s", text);
         s->callbacks.fault(s->callbacks.userdata, s->told);
 }
 
@@ -104,10 +116,17 @@ static void note_outcome(struct store *s, const struct store_outcome *o, usec_t 
         tell(s);
 }
 
+static void ended(struct store *s) {
+        s->running = s->stalled = false;
+        s->stall_at = 0;
+}
+
 /* ---- time ------------------------------------------------------------------------------------------------------- */
 
 static bool something_new(const struct store *s) {
-        return s->state_new || s->queue.n_minutes > 0;
+        const struct queue *q = &s->queue;
+
+        return s->state_new || q->n_minutes > 0 || q->lost_events > 0 || q->lost_minutes > 0 || q->lost_days > 0;
 }
 
 static bool urgent(const struct store *s) {
@@ -127,8 +146,11 @@ static void arm(struct store *s) {
                 return;
         earlier(&due, s->retry_at);
         earlier(&due, s->aside_until);
+        earlier(&due, s->stall_at);
         if (s->loaded && !s->running && s->retry_at == 0 && something_new(s))
                 earlier(&due, s->due);
+        if (s->loaded && !s->running && s->retry_at == 0 && (s->again || urgent(s)))
+                earlier(&due, CLOCK_EPOCH_USEC); /* at once, but from the loop */
         for (size_t i = 0; i < s->queue.n_events; i++)
                 if (s->waiters[i].done)
                         earlier(&due, s->waiters[i].until);
@@ -157,6 +179,12 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         for (size_t i = 0; i < s->queue.n_events; i++)
                 if (s->waiters[i].done && s->waiters[i].until <= now)
                         answer(&s->waiters[i], -ETIMEDOUT);
+        if (s->stall_at != 0 && s->stall_at <= now) {
+                s->stall_at = 0;
+                s->stalled = true;
+                tell(s);
+                log_error("store: %s", s->told);
+        }
         if (s->retry_at != 0 && s->retry_at <= now)
                 s->retry_at = 0;
         if (s->aside_until != 0 && s->aside_until <= now) {
@@ -205,7 +233,7 @@ static void finish_load(void *userdata) {
         struct store *s = userdata;
         const usec_t now = clock_now();
 
-        s->running = false;
+        ended(s);
         note_outcome(s, &s->outcome, now);
         if (s->outcome.done) {
                 s->loaded = true;
@@ -253,7 +281,7 @@ static void finish_write(void *userdata) {
         struct store *s = userdata;
         const usec_t now = clock_now();
 
-        s->running = false;
+        ended(s);
         note_outcome(s, &s->outcome, now);
         if (s->outcome.done)
                 written(s, now);
@@ -270,7 +298,9 @@ static void finish_write(void *userdata) {
 /* False: the thread is full of questions. */
 static bool post(struct store *s, void (*run)(void *), void (*finish)(void *)) {
         s->running = worker_post(s->worker, run, finish, s) == 0;
-        if (!s->running)
+        if (s->running)
+                s->stall_at = usec_add(clock_now(), PATIENCE_USEC);
+        else
                 s->retry_at = usec_add(clock_now(), USEC_PER_SEC);
         return s->running;
 }
@@ -334,31 +364,39 @@ void store_put_state(struct store *s, const struct store_state *state) {
                 return;
         s->queue.state = *state;
         s->queue.have_state = s->state_new = true;
-        work(s);
+        arm(s);
 }
 
 void store_put_minute(struct store *s, const struct history_row *row) {
         struct queue *q = &s->queue;
         size_t in_flight = s->loaded && (s->running || s->again) ? s->taken.n_minutes : 0, place;
 
-        if (s->off || in_flight == STORE_MINUTES_QUEUED)
+        if (s->off)
                 return;
         s->lost_minutes += q->n_minutes == STORE_MINUTES_QUEUED;
+        if (in_flight == STORE_MINUTES_QUEUED) { /* all are being written: it is this one that has no room */
+                q->lost_minutes++;
+                return;
+        }
         place = room(q->minutes, &q->n_minutes, STORE_MINUTES_QUEUED, in_flight, sizeof(*row), &q->lost_minutes);
         q->minutes[place] = *row;
-        work(s);
+        arm(s);
 }
 
 void store_put_day(struct store *s, int64_t day, const struct energy_sum sums[_ENERGY_MAX], usec_t length_usec) {
         struct queue *q = &s->queue;
         size_t in_flight = s->loaded && (s->running || s->again) ? s->taken.n_days : 0, place;
 
-        if (s->off || in_flight == DAYS_QUEUED)
+        if (s->off)
                 return;
+        if (in_flight == DAYS_QUEUED) {
+                q->lost_days++;
+                return;
+        }
         place = room(q->days, &q->n_days, DAYS_QUEUED, in_flight, sizeof(q->days[0]), &q->lost_days);
         q->days[place] = (struct store_day){.at = clock_now(), .day = day, .length_usec = length_usec};
         memcpy(q->days[place].sums, sums, sizeof(q->days[place].sums));
-        work(s);
+        arm(s);
 }
 
 void store_put_event(struct store *s, const struct event *event, stored_t done, void *userdata) {
@@ -366,6 +404,8 @@ void store_put_event(struct store *s, const struct event *event, stored_t done, 
         size_t in_flight = s->loaded && (s->running || s->again) ? s->taken.n_events : 0, place, n = q->n_events;
 
         if (s->off || in_flight == STORE_EVENTS_QUEUED) {
+                s->lost_events += !s->off;
+                q->lost_events += !s->off;
                 if (done)
                         done(userdata, s->off ? 0 : -ENOBUFS);
                 return;
@@ -377,7 +417,7 @@ void store_put_event(struct store *s, const struct event *event, stored_t done, 
         (void)room(s->waiters, &n, STORE_EVENTS_QUEUED, in_flight, sizeof(s->waiters[0]), &(uint64_t){0});
         q->events[place] = *event;
         s->waiters[place] = (struct waiter){done, userdata, usec_add(clock_now(), PATIENCE_USEC)};
-        work(s);
+        arm(s);
 }
 
 void store_clock(struct store *s, int64_t zero_usec) {
@@ -393,7 +433,7 @@ struct question {
         uint32_t limit;
         enum resolution resolution;
         struct maybe64 zero_usec;
-        int fd;
+        int fd, copy; /* a copy's end, and its beginning: beside the database, but no longer named */
         union {
                 events_answer_t events;
                 history_answer_t history;
@@ -420,25 +460,31 @@ static int copy_bytes(int from, int to) {
                 }
         if (n < 0)
                 return -errno;
-        return fsync(to) < 0 ? -errno : 0;
+        return fsync(to) < 0 && errno != EINVAL ? -errno : 0; /* a pipe has nothing to be synced */
 }
 
-/* First beside the database: what is copied slowly to somewhere else must not hold up the commits. */
-static int run_copy(struct store *s, int fd, struct store_outcome *o) {
+/* First beside the database, in one go: then it is of one moment, and nobody else's slowness is waited for here. */
+static int run_copy(struct store *s, struct question *q) {
         char path[sizeof(s->db.path) + 16];
-        int from, r;
+        int r;
 
         (void)snprintf(path, sizeof(path), "%s.backup", s->db.path);
         (void)unlink(path); /* left by a power cut, or not there */
-        store_db_copy(&s->db, path, o);
-        r = o->done ? 0 : -EIO;
-        from = r == 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-        if (r == 0)
-                r = from < 0 ? -errno : copy_bytes(from, fd);
-        if (from >= 0)
-                (void)close(from); /* only read */
+        store_db_copy(&s->db, path, &q->outcome);
+        r = q->outcome.done ? 0 : -EIO;
+        if (r == 0) {
+                q->copy = open(path, O_RDONLY | O_CLOEXEC);
+                r = q->copy < 0 ? -errno : 0;
+        }
         (void)unlink(path);
         return r;
+}
+
+/* On the copier's thread. */
+static void run_handing_over(void *userdata) {
+        struct question *q = userdata;
+
+        q->result = copy_bytes(q->copy, q->fd);
 }
 
 static void run_question(void *userdata) {
@@ -461,7 +507,7 @@ static void run_question(void *userdata) {
                 store_db_days(db, q->limit, (struct day_record **)&q->rows, &q->n, &q->outcome);
                 break;
         case ASK_COPY:
-                q->result = run_copy(q->store, q->fd, &q->outcome);
+                q->result = run_copy(q->store, q);
                 return;
         }
         q->result = q->outcome.done ? 0 : -EIO;
@@ -470,6 +516,8 @@ static void run_question(void *userdata) {
 static void free_question(struct question *q) {
         if (q->fd >= 0)
                 (void)close(q->fd); /* synced, or told as failed */
+        if (q->copy >= 0)
+                (void)close(q->copy); /* only read */
         free(q->rows);
         free(q);
 }
@@ -491,28 +539,40 @@ static void answer_question(struct question *q) {
         }
 }
 
-static void finish_question(void *userdata) {
-        struct question *q = userdata;
-
-        /* Found bad while it was read: the next commit begins a new one. */
-        if (q->outcome.aside[0])
-                note_outcome(q->store, &q->outcome, clock_now());
+static void settle(struct question *q) {
         if (q->result < 0)
                 q->n = 0;
+        if (q->kind == ASK_COPY)
+                q->store->copying = false;
         if (!q->store->ending)
                 answer_question(q);
         free_question(q);
 }
 
-/* A clock that was never synchronised still says which day its owner takes it for: enough to find and show the rows of
- * this boot by it (a gateway without a network has no other), and never kept. */
-static int64_t zero_for_reading(const struct store *s) {
-        struct timespec wall;
+static void finish_handing_over(void *userdata) {
+        settle(userdata);
+}
 
-        if (s->zero_usec.known)
-                return s->zero_usec.value;
-        clock_gettime(CLOCK_REALTIME, &wall);
-        return (int64_t)wall.tv_sec * (int64_t)USEC_PER_SEC + wall.tv_nsec / 1000 - (int64_t)clock_now();
+/* To the copier. It is left behind at the end if whoever asked does not read. */
+static int hand_over(struct store *s, struct question *q) {
+        int r = s->copier ? 0 : worker_new(s->event, &s->copier);
+
+        return r < 0 ? r : worker_post(s->copier, run_handing_over, finish_handing_over, q);
+}
+
+static void finish_question(void *userdata) {
+        struct question *q = userdata;
+        struct store *s = q->store;
+
+        /* Found bad while it was read: the next commit begins a new one. */
+        if (q->outcome.aside[0])
+                note_outcome(s, &q->outcome, clock_now());
+        if (q->kind == ASK_COPY && q->result >= 0 && !s->ending) {
+                q->result = hand_over(s, q);
+                if (q->result >= 0)
+                        return;
+        }
+        settle(q);
 }
 
 static void ask(struct store *s, const struct question *question) {
@@ -522,12 +582,14 @@ static void ask(struct store *s, const struct question *question) {
         if (q) {
                 *q = *question;
                 q->store = s;
-                q->zero_usec = some64(zero_for_reading(s));
+                q->copy = -1;
+                q->zero_usec = s->zero_usec;
                 r = s->off ? -ENODATA : worker_post(s->worker, run_question, finish_question, q);
         }
         if (r >= 0)
                 return;
         struct question refused = *question;
+        s->copying = s->copying && refused.kind != ASK_COPY;
         refused.result = r == -ENOBUFS ? -EBUSY : r;
         answer_question(&refused);
         if (refused.fd >= 0)
@@ -562,6 +624,12 @@ void store_read_days(struct store *s, uint32_t limit, days_answer_t days, void *
 }
 
 void store_backup(struct store *s, int fd, stored_t done, void *userdata) {
+        if (s->copying) { /* the one before may wait for its reader for ever: it must not fill the card meanwhile */
+                (void)close(fd);
+                done(userdata, -EBUSY);
+                return;
+        }
+        s->copying = !s->off;
         ask(s, &(struct question){.kind = ASK_COPY, .fd = fd, .answer.copy = done, .userdata = userdata});
 }
 
@@ -574,6 +642,7 @@ void store_status(struct store *s, struct storage_status *ret_status) {
         st.queued_minutes = (uint32_t)s->queue.n_minutes;
         st.lost_events = s->lost_events;
         st.lost_minutes = s->lost_minutes;
+        st.open = st.open && !s->stalled;
         memcpy(st.fault, s->told, sizeof(st.fault));
         *ret_status = st;
 }
@@ -598,6 +667,7 @@ int store_new(sd_event *event, const char *directory, const struct store_callbac
         s = calloc(1, sizeof(*s));
         if (!s)
                 return -ENOMEM;
+        s->event = event; /* lives longer than we do */
         s->callbacks = *callbacks;
         s->status.since = clock_now();
         s->off = directory[0] == '\0';
@@ -635,6 +705,7 @@ struct store *store_free(struct store *s, usec_t at_most_usec) {
                 log_error("store: the card does not answer: what was counted last may not be kept");
                 return NULL; /* the thread still has it */
         }
+        (void)worker_free(s->copier, COPIER_END_USEC); /* what it hangs on is its own question, and nothing of ours */
         if (s->registered)
                 store_vfs_unregister(&s->vfs);
         free(s);

@@ -138,6 +138,30 @@ static void test_hours(void **state) {
         free(rows);
 }
 
+/* The daemon's own pace: minutes that do not begin with the hour, commits each 50 s. An hour is one row, whatever lies
+ * between its end and the end of the minute in which it ends. */
+static void test_an_hour_is_one_row(void **state) {
+        (void)state;
+        for (unsigned phase = 1; phase < 60; phase += 7) { /* s after the hour's beginning */
+                const usec_t begin = CLOCK_EPOCH_USEC + USEC_PER_HOUR + phase * USEC_PER_SEC;
+                unsigned put = 0;
+
+                remove_directory(NULL);
+                assert_int_equal(make_directory(NULL), 0);
+                for (usec_t at = begin; at < begin + 5 * USEC_PER_HOUR + 300 * USEC_PER_SEC; at += STORE_COMMIT_USEC) {
+                        struct history_row row = minute(begin + put * USEC_PER_MINUTE, 1);
+                        const bool over = at >= row.until;
+
+                        commit(&(struct store_batch){.at = at, .minutes = &row, .n_minutes = over});
+                        put += over;
+                }
+                /* 60 minutes begin in each of five hours. */
+                assert_int_equal(ask("SELECT count(*) FROM hours"), 5);
+                assert_int_equal(ask("SELECT min(covered_sec) FROM hours"), 3600);
+                assert_int_equal(ask("SELECT max(covered_sec) FROM hours"), 3600);
+        }
+}
+
 /* By the wall clock's where it is known; a restart in the middle loses nothing; two boots in one hour are two rows. */
 static void test_hours_of_the_wall_clock(void **state) {
         /* 12:30:00 of some day at START, 1,780,056,000 s being 12:00:00 UTC. */
@@ -208,6 +232,41 @@ static void test_days(void **state) {
         assert_int_equal(n, 1);
         assert_int_equal(rows[0].day, 20001);
         free(rows);
+}
+
+/* A machine that starts very often, and has nothing to say each time. */
+static void test_boots_are_forgotten(void **state) {
+        const struct event event = {.at = START, .kind = EVENT_STARTED, .text = "kept"};
+        char boot[33];
+
+        (void)state;
+        commit(&(struct store_batch){.at = START, .events = &event, .n_events = 1});
+        for (int i = 0; i < 50; i++) {
+                snprintf(boot, sizeof(boot), "%032d", i);
+                use_boot(boot);
+                commit(&(struct store_batch){.at = START + (usec_t)i});
+                commit(&(struct store_batch){.at = START + 100 + (usec_t)i});
+        }
+        /* The event's, the last but one, whose batch was the newest as the last one came, and the last. */
+        assert_int_equal(ask("SELECT count(*) FROM boots"), 3);
+        assert_int_equal(ask("SELECT count(*) FROM boots WHERE boot_id = '" BOOT_A "'"), 1);
+        assert_int_equal(ask("SELECT count(*) FROM events JOIN boots ON boots.id = events.boot"), 1);
+}
+
+/* A day that comes twice keeps the extremes of both parts, whichever are known. */
+static void test_a_day_twice(void **state) {
+        const struct store_day day = {.day = 20000, .length_usec = 24 * USEC_PER_HOUR};
+        usec_t at;
+
+        (void)state;
+        at = feed(START, 10, 10, none64()); /* 3291..3359 mV */
+        commit(&(struct store_batch){.at = at + 1, .days = &day, .n_days = 1});
+        at = feed(at, 30, 30, none64()); /* 3271..3379 mV */
+        commit(&(struct store_batch){.at = at + 1, .days = &day, .n_days = 1});
+        commit(&(struct store_batch){.at = at + 2, .days = &day, .n_days = 1}); /* nothing since: unknown */
+        assert_int_equal(ask("SELECT lowest_mv FROM days"), 3300 - 29);
+        assert_int_equal(ask("SELECT highest_mv FROM days"), 3350 + 29);
+        assert_int_equal(ask("SELECT covered_sec FROM days"), 40 * 60);
 }
 
 /* The newest 10,000; an id is never used again. */
@@ -346,9 +405,12 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 IN_DIRECTORY(test_ring),
                 IN_DIRECTORY(test_hours),
+                IN_DIRECTORY(test_an_hour_is_one_row),
                 IN_DIRECTORY(test_hours_of_the_wall_clock),
                 IN_DIRECTORY(test_weights_and_unknown),
                 IN_DIRECTORY(test_days),
+                IN_DIRECTORY(test_boots_are_forgotten),
+                IN_DIRECTORY(test_a_day_twice),
                 IN_DIRECTORY(test_events_retention),
                 IN_DIRECTORY(test_hours_retention),
                 IN_DIRECTORY(test_the_same_batch_twice),

@@ -275,7 +275,8 @@ static void test_a_relay_event(void **state) {
         end(&r);
 }
 
-/* A clock that was never synchronised: its owner finds this boot's rows by it, and events say that they do not know. */
+/* A clock that was never synchronised: its owner finds this boot's rows by it, and events say that they do not know.
+ * */
 static void test_wall_time_never(void **state) {
         struct history_row m = {.covered_sec = 60};
         struct timespec wall;
@@ -647,6 +648,7 @@ static void test_slow_card(void **state) {
         assert_return_code(sd_event_add_time(r.event, &tick, CLOCK_BOOTTIME, clock_boottime(clock_now()), 1,
                 on_tick, &most), 0);
         put_event(&r, "two");
+        loop_for(r.event, 50 * USEC_PER_MSEC); /* its commit is under way */
         for (int i = 0; i < 300; i++)
                 put_event(&r, "many");
         assert_true(loop_until(r.event, &r.done, 302, 10 * USEC_PER_SEC));
