@@ -136,7 +136,8 @@ static int answer_result;
 
 static void on_events(void *userdata, int result, const struct event_record *r, size_t n) {
         (void)userdata;
-        memcpy(events, r, n * sizeof(*r));
+        if (n > 0)
+                memcpy(events, r, n * sizeof(*r));
         n_rows = n;
         answer_result = result;
         answers++;
