@@ -273,6 +273,8 @@ def blocks(s):
         asker.start()
         s.trips(TRIPS)
         s.expect_counting()
+        s.hear(lambda: now() >= ends - 1, "4 s", 10)
+        assert "does not answer" in (s.alarm("storage") or ""), f"after 4 s the alarm says: {s.alarm('storage')}"
         s.hear(lambda: now() >= ends, "5 s", 10)
         os.unlink(s.slow)
         s.hear(lambda: not asker.is_alive(), "the answer", 10)
