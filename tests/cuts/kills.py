@@ -13,6 +13,7 @@ come.
 import os
 import random
 import shutil
+import signal
 import sys
 
 import cards
@@ -50,7 +51,10 @@ def judge_too_old_a_copy(k, judge):
     verdict, copy = Verdict(k, []), os.path.join(k.directory, "copy")
     k.start()
     harness.time.sleep(2)
+    k.daemon.process.send_signal(signal.SIGSTOP)
+    harness.time.sleep(0.1)
     shutil.copytree(k.state, copy)
+    k.daemon.process.send_signal(signal.SIGCONT)
     harness.time.sleep(2)
     k.kill()
     harness.time.sleep(ANSWERS)
