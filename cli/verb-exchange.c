@@ -93,8 +93,8 @@ static int read_value(struct problems *p, const struct node *key, const struct n
 /* Members of the daemon's own settings file, which an owner may have edited: what is measured there, or secret, is not
  * for importing. */
 static bool is_left_out(const char *key) {
-        static const char *const names[] = {"version",  "known_cells", "idle_draw",
-                                            "pin_hash", "changed_by",  "checksum"};
+        static const char *const names[] = {"version",     "known_cells", "idle_draw", "pin_hash",
+                                            "unconfirmed", "changed_by",  "checksum"};
 
         for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
                 if (key && strcmp(names[i], key) == 0)

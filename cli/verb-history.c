@@ -71,7 +71,7 @@ static int read_request(const struct cli *c, struct request *ret) {
 }
 
 int check_history(struct cli *c) {
-        struct request q;
+        struct request q = {0};
 
         if (cli_json(c) && c->options & OPTION_CSV)
                 return fail(EXIT_USAGE, "--csv or --json, not both");
@@ -190,7 +190,7 @@ static int draw(const struct cli *c, const struct request *q, const struct recor
 
 int verb_history(struct cli *c) {
         struct records rows;
-        struct request q;
+        struct request q = {0};
         int r;
 
         r = read_request(c, &q);

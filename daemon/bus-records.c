@@ -53,6 +53,9 @@ static void answer(struct bus_reply *question, int result, const char *signature
         if (result == -EBUSY) {
                 r = sd_bus_reply_method_errorf(m, SD_BUS_ERROR_LIMITS_EXCEEDED,
                                                "Too many questions wait for the database: try again.");
+        } else if (result == -ENODATA) {
+                r = sd_bus_reply_method_errorf(m, BUS_ERROR_NOT_READABLE,
+                                               "Nothing is kept: smartbmsd has no state directory.");
         } else if (result < 0) {
                 r = sd_bus_reply_method_errorf(m, BUS_ERROR_NOT_READABLE, "The database cannot be read: %s.",
                                                strerror(-result));
@@ -132,7 +135,9 @@ static int method_history(sd_bus_message *m, void *userdata, sd_bus_error *ret_e
                 r = take_question(b, m, &question, ret_error);
         if (r < 0)
                 return r;
-        b->callbacks.read_history(b->callbacks.userdata, resolution, from, until, limit, on_history, question);
+        /* before until: who asks for the next stretch does not get a row twice */
+        b->callbacks.read_history(b->callbacks.userdata, resolution, from, until - (until > INT64_MIN), limit,
+                                  on_history, question);
         return 1; /* answered, or will be */
 }
 

@@ -219,14 +219,21 @@ static void block_signals(void) {
         signal(SIGPIPE, SIG_IGN); /* a reader of our log or output that goes away must not end us */
 }
 
-/* A card that answers no more must not stop the decision loop when a page of the program is to be read again.
- * Under a limit locking would make later allocations fail instead, so it is left. */
+/* By the linker: where our own program begins and ends in memory. */
+extern const char __executable_start, _end;
+
+/* A card that answers no more must not stop the decision loop when a page of the program is to be read again: what
+ * was used
+ * once stays, and of our own program all. (All of every library would be four megabytes of SQLite and sd-bus that
+ * nothing here
+ * uses.) Under a limit locking would make later allocations fail instead, so it is left. */
 static void lock_memory(void) {
         struct rlimit limit;
 
         if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0 || limit.rlim_cur != RLIM_INFINITY)
                 return;
-        if (mlockall(MCL_CURRENT | MCL_FUTURE) < 0)
+        if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0 ||
+            mlock(&__executable_start, (size_t)(&_end - &__executable_start)) < 0)
                 log_info("Cannot lock the program in memory: %m");
 }
 

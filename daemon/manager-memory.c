@@ -244,6 +244,7 @@ static struct kept_settings settings_now(const struct manager *m) {
         k.values = m->bms.settings;
         k.known_cells = m->bms.link.cells_from_config ? 0 : m->bms.link.known_cells;
         k.idle_draw_ma = m->bms.soc.idle_draw_ma != 0 ? some(m->bms.soc.idle_draw_ma) : none();
+        k.unconfirmed = m->bms.settings_unconfirmed;
         return k;
 }
 

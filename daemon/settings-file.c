@@ -88,6 +88,8 @@ int settings_file_format(const struct kept_settings *k, char *ret_text, size_t s
                 add(&t, "idle_draw: %" PRId32 " mA\n", k->idle_draw_ma.value);
         if (k->pin_hash[0])
                 add(&t, "pin_hash: \"%s\"\n", k->pin_hash);
+        if (k->unconfirmed)
+                add(&t, "unconfirmed: yes\n");
         if (k->by[0])
                 add_quoted(&t, "changed_by", k->by);
         if (t.full)
@@ -211,6 +213,10 @@ static int read_entry(const struct node *key, struct kept_settings *k, bool *ver
                 return read_text(value, k->pin_hash, sizeof(k->pin_hash), ret_error, size);
         if (strcmp(name, "changed_by") == 0)
                 return read_text(value, k->by, sizeof(k->by), ret_error, size);
+        if (strcmp(name, "unconfirmed") == 0) {
+                k->unconfirmed = true; /* whatever is said of it: in doubt it is */
+                return 0;
+        }
         if (strcmp(name, "checksum") == 0)
                 return 0;
         return complain(key, ret_error, size, "\"%.40s\" is no part of a settings file", name);
@@ -335,12 +341,18 @@ static void judge(int directory, const char *path, const struct settings *defaul
         int current, previous;
 
         current = read_settings(directory, SETTINGS_FILE_NAME, defaults, ret_settings, why, sizeof(why));
-        if (current == 0) {
+        if (current == 0 && !ret_settings->unconfirmed) {
                 *ret_state = SETTINGS_FILE_GOOD;
+                return;
+        }
+        if (current == 0) {
+                *ret_state = SETTINGS_FILE_PREVIOUS;
+                say(path, "not confirmed yet", "Its settings are", ret_text, size);
                 return;
         }
         previous = read_settings(directory, PREVIOUS_NAME, defaults, ret_settings, why_previous, sizeof(why_previous));
         if (previous == 0) {
+                ret_settings->unconfirmed = true;
                 *ret_state = SETTINGS_FILE_PREVIOUS;
                 say(path, why, "Those before are", ret_text, size);
                 return;
@@ -351,6 +363,7 @@ static void judge(int directory, const char *path, const struct settings *defaul
                 *ret_state = SETTINGS_FILE_FIRST;
                 return;
         }
+        ret_settings->unconfirmed = true;
         *ret_state = SETTINGS_FILE_DAMAGED;
         say(path, why, "The config's are", ret_text, size);
 }
@@ -363,7 +376,7 @@ int settings_file_read(const char *directory, const struct settings *defaults, s
         fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0) {
                 r = -errno;
-                *ret_settings = (struct kept_settings){.values = *defaults};
+                *ret_settings = (struct kept_settings){.values = *defaults, .unconfirmed = true};
                 *ret_state = SETTINGS_FILE_DAMAGED;
                 (void)snprintf(ret_text, size,
                                "%.60s: %.30s. The config's settings are in force: smartbmsctl settings confirm",

@@ -22,17 +22,20 @@ struct kept_settings {
         struct maybe idle_draw_ma;   /* S5: for people, and in case the database is lost */
         char pin_hash[PIN_HASH_MAX]; /* "" = the PIN was never changed: 1234 */
         char by[48];                 /* who made the newest change */
+        bool unconfirmed;            /* the owner has not yet confirmed them after a loss (design 8) */
 };
 
 enum settings_file_state {
         SETTINGS_FILE_FIRST,    /* no file, and no trace of an earlier run (the one before, a bad one, the database) */
         SETTINGS_FILE_GOOD,
-        SETTINGS_FILE_PREVIOUS, /* damaged or vanished, the one before it is good: its values, to be confirmed */
+        SETTINGS_FILE_PREVIOUS, /* damaged or vanished, the one before it is good: its values, to be confirmed. Or
+                                 * not confirmed yet when it was written: its own, still to be confirmed */
         SETTINGS_FILE_DAMAGED,  /* neither is good, or both vanished: the defaults, to be confirmed */
 };
 
 /* Reads and judges what is in the directory. *ret_settings: as read (GOOD, PREVIOUS; settings that an older version's
- * file does not have are as in the defaults), else the defaults and nothing else. ret_text: for PREVIOUS and DAMAGED
+ * file does not have are as in the defaults), else the defaults and nothing else; but for FIRST and GOOD they are
+ * unconfirmed, and stay so through any write until the caller says otherwise. ret_text: for PREVIOUS and DAMAGED
  * one sentence: what is wrong with which file, and what to do. -Exxx if the directory cannot be read at all (then as
  * DAMAGED). */
 int settings_file_read(const char *directory, const struct settings *defaults, struct kept_settings *ret_settings,

@@ -14,6 +14,7 @@
 #include <systemd/sd-id128.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 #include "store-internal.h"
 #include "worker.h"
@@ -575,6 +576,17 @@ static void finish_question(void *userdata) {
         settle(q);
 }
 
+/* A clock that was never synchronised still says which day its owner takes it for: enough to find and show the rows of
+ * this boot by it (a gateway without a network has no other), and never kept. */
+static int64_t zero_for_reading(const struct store *s) {
+        struct timespec wall;
+
+        if (s->zero_usec.known)
+                return s->zero_usec.value;
+        clock_gettime(CLOCK_REALTIME, &wall);
+        return (int64_t)wall.tv_sec * (int64_t)USEC_PER_SEC + wall.tv_nsec / 1000 - (int64_t)clock_now();
+}
+
 static void ask(struct store *s, const struct question *question) {
         struct question *q = malloc(sizeof(*q));
         int r = -ENOMEM;
@@ -583,7 +595,7 @@ static void ask(struct store *s, const struct question *question) {
                 *q = *question;
                 q->store = s;
                 q->copy = -1;
-                q->zero_usec = s->zero_usec;
+                q->zero_usec = some64(zero_for_reading(s));
                 r = s->off ? -ENODATA : worker_post(s->worker, run_question, finish_question, q);
         }
         if (r >= 0)

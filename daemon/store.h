@@ -75,8 +75,9 @@ void store_put_event(struct store *s, const struct event *event, stored_t done, 
 /* The newest `limit` events with an id above after_id, oldest first. */
 void store_read_events(struct store *s, int64_t after_id, uint32_t limit, events_answer_t answer, void *userdata);
 
-/* Rows whose beginning lies in from..until (wall clock, microseconds since 1970 UTC; rows whose wall time is not
- * known count as of this boot by its clock, older ones are left out), oldest first, at most limit, the newest ones
+/* Rows whose beginning lies in from..until (wall clock, microseconds since 1970 UTC; while this boot's clock was
+ * not synchronised its rows count by what it says now, such ones of earlier boots are left out), oldest first, at
+ * most limit, the newest ones
  * if there are more. RESOLUTION_MINUTES or RESOLUTION_HOURS. */
 void store_read_history(struct store *s, enum resolution resolution, int64_t from_usec, int64_t until_usec,
                         uint32_t limit, history_answer_t answer, void *userdata);

@@ -542,7 +542,8 @@ int bms_restore(struct bms *b, usec_t now, const char *text, struct maybe64 off_
         return 0;
 }
 
-void bms_time_off_known(struct bms *b, usec_t now, usec_t off_usec) {
+void bms_time_off_known(struct bms *b, usec_t now, usec_t since_kept_usec) {
+        const usec_t off_usec = usec_since(since_kept_usec, usec_since(now, b->restored_at));
         char off[48];
 
         if (!b->time_off_assumed)

@@ -22,9 +22,9 @@ size_t bms_keep(const struct bms *b, usec_t now, char ret_text[KEPT_TEXT_MAX]);
  * writes (a value out of range, a line that is none); unknown names are skipped, they are a newer version's. */
 int bms_restore(struct bms *b, usec_t now, const char *text, struct maybe64 off_usec, char *ret_error, size_t size);
 
-/* The time off turned out to be this after all (the wall clock was synchronised later): corrects the uncertainty
- * for bms_restore()'s guess, and says so in an event. */
-void bms_time_off_known(struct bms *b, usec_t now, usec_t off_usec);
+/* The wall clock was synchronised later, and says that now lies so long after bms_keep(). What of that was before
+ * bms_restore() was the time off after all: corrects the uncertainty for its guess, and says so in an event. */
+void bms_time_off_known(struct bms *b, usec_t now, usec_t since_kept_usec);
 
 /* Nothing was kept, or it cannot be had: relays may close from now on. */
 void bms_restore_nothing(struct bms *b, usec_t now);

@@ -18,7 +18,8 @@ die() {
 packages_build=(gcc libc6-dev meson ninja-build pkg-config libserialport-dev libsystemd-dev libgpiod-dev
         libyaml-dev libsqlite3-dev libcrypt-dev)
 packages_demo=(dbus-daemon)
-packages_test=(libcmocka-dev dbus-daemon python3 python3-dbus python3-gi binutils gcc-avr mandoc shellcheck spin)
+packages_test=(libcmocka-dev dbus-daemon python3 python3-dbus python3-gi binutils gcc-avr mandoc shellcheck spin
+        tzdata)
 packages_clang=(clang libclang-rt-dev)
 packages_valgrind=(valgrind libc6-dbg)
 

@@ -2,7 +2,8 @@
 """What a card may hold after a power cut, made from a recording (record-io.c) of what was done to it.
 
 What was synced is there. Of what was written to a file since, each sector of 512 bytes has any of the states that it went
-through, independently of all others, and the file any of the sizes. Directory operations (a new file, link, rename, unlink) are
+through, independently of all others, and the file any of the sizes; only when it was made shorter, that happened whole or not at
+all: no file system leaves a file as long as it was with zeros in it. Directory operations (a new file, link, rename, unlink) are
 whole and keep their order, as with a journal; how many of them are there is anybody's guess, from what was made durable on. What
 makes them durable:
 
@@ -99,46 +100,50 @@ class File:
             self.apply(content, kind, offset, data)
         return content
 
+    def stretches(self):
+        """What is pending, cut behind each step that makes the file shorter."""
+        parts, size = [[]], len(self.durable)
+        for step in self.pending:
+            parts[-1].append(step)
+            if step[1] == TRUNCATE and step[2] < size:
+                parts.append([])
+            size = step[4]
+        return parts
+
     def sectors(self, dice, fresh):
-        """Each sector as it was at some time since the sync; newest with this probability."""
-        last = {}       # the newest step that this sector has seen
+        """Each sector as it was at some time since the sync, the newest with this probability. But a file is made shorter as a
+        whole: before that nothing of what came behind it is there, and behind it nothing of what is cut off."""
+        parts = self.stretches()
+        last = len(parts) - 1 if dice.random() < fresh else dice.randint(0, len(parts) - 1)
+        content = bytearray(self.durable)
+        for n, part in enumerate(parts[:last + 1]):
+            shorter = n < last
+            content = self.shuffled(content, part[:-1] if shorter else part, dice, fresh)
+            if shorter:
+                size = part[-1][2]
+                content = content[:size] + bytes(max(0, size - len(content)))
+        return content
 
-        def seen(sector, n, touched):
-            if sector not in last:
-                if dice.random() < fresh:
-                    last[sector] = len(self.pending)
-                else:
-                    last[sector] = dice.choice([-1] + touched[sector][:-1])
-            return n <= last[sector]
-
-        touched, longest = {}, len(self.durable)
-        for n, (_, kind, offset, data, size) in enumerate(self.pending):
-            if kind == WRITE:
-                whole = range(offset // SECTOR, (offset + len(data) + SECTOR - 1) // SECTOR)
-            elif kind == TRUNCATE:
-                whole = range(offset // SECTOR, (longest + SECTOR - 1) // SECTOR)
-            else:
-                whole = ()
-            longest = max(longest, size)
-            for sector in whole:
-                touched.setdefault(sector, []).append(n)
-        content = bytearray(self.durable) + bytes(longest - len(self.durable))
-        for n, (_, kind, offset, data, _) in enumerate(self.pending):
+    @staticmethod
+    def shuffled(durable, pending, dice, fresh):
+        touched, longest = {}, max([len(durable)] + [p[4] for p in pending])
+        for n, (_, kind, offset, data, _) in enumerate(pending):
             if kind == WRITE:
                 for sector in range(offset // SECTOR, (offset + len(data) + SECTOR - 1) // SECTOR):
-                    if seen(sector, n, touched):
-                        begin = max(offset, sector * SECTOR)
-                        end = min(offset + len(data), (sector + 1) * SECTOR)
-                        content[begin:end] = data[begin - offset:end - offset]
-            elif kind == TRUNCATE:
-                for sector in range(offset // SECTOR, (longest + SECTOR - 1) // SECTOR):
-                    if seen(sector, n, touched):
-                        begin, end = max(offset, sector * SECTOR), min(longest, (sector + 1) * SECTOR)
-                        content[begin:end] = bytes(max(0, end - begin))
-        size = self.size if dice.random() < fresh else dice.choice([len(self.durable)] + [p[4] for p in self.pending])
-        del content[size:]
-        content.extend(bytes(size - len(content)))
-        return content
+                    touched.setdefault(sector, []).append(n)
+        newest = {sector: steps[-1] if dice.random() < fresh else dice.choice([-1] + steps[:-1])
+                  for sector, steps in touched.items()}
+        content = bytearray(durable) + bytes(longest - len(durable))
+        for n, (_, kind, offset, data, _) in enumerate(pending):
+            if kind != WRITE:
+                continue    # longer by zeros
+            for sector in range(offset // SECTOR, (offset + len(data) + SECTOR - 1) // SECTOR):
+                if n <= newest[sector]:
+                    begin, end = max(offset, sector * SECTOR), min(offset + len(data), (sector + 1) * SECTOR)
+                    content[begin:end] = data[begin - offset:end - offset]
+        sizes = [len(durable)] + [p[4] for p in pending]
+        size = sizes[-1] if dice.random() < fresh else dice.choice(sizes)
+        return content[:size]
 
 
 class Card:
@@ -262,15 +267,20 @@ MODES = [NOTHING] * 3 + [ALL] * 2 + [MOMENT] * 4 + [SECTORS] * 8 + [MOST] * 3
 
 
 def moments(steps, count, dice, first):
-    """(number of steps done, time). A third of them anywhere among the steps, a third in any stretch between two syncs, be it
-    of one step or of a thousand: each as late as can be before the next step. A third at any time."""
+    """(number of steps done, time). A quarter of them anywhere among the steps, a quarter in any stretch between two syncs, be
+    it of one step or of a thousand, and a quarter around steps that make a file shorter (a WAL that was taken over): each as
+    late as can be before the next step. A quarter at any time."""
     starts = [n + 1 for n, step in enumerate(steps) if step.kind == SYNC and n + 1 > first]
     stretches = [(a, b) for a, b in zip([first] + starts, starts + [len(steps)]) if a <= b]
+    shorter = [n for n, step in enumerate(steps) if step.kind == TRUNCATE]
     begun = [step.begun for step in steps] + [steps[-1].done]
     made = []
     for _ in range(count):
-        how = dice.randrange(3)
-        if how == 2:
+        how = dice.randrange(4)
+        if how == 3 and shorter:
+            n = min(len(steps), max(first, dice.choice(shorter) + dice.randint(-30, 60)))
+            made.append((n, begun[n]))
+        elif how >= 2:
             at = dice.uniform(begun[first], begun[-1])
             made.append((bisect.bisect_left(begun, at), at))
         else:

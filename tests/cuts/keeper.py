@@ -90,7 +90,7 @@ def ask_without_end(address, path, kinds, first, seed, pauses, stop, ready):
                 Promises.write(fd, done=None, what=what, n=n)
             elif isinstance(e, AssertionError) or e.get_dbus_name() in GONE:
                 client = None   # the daemon is gone, or not there yet
-            elif "waiting for the card" not in str(e):
+            elif "waiting for the card" not in str(e) and "are not read yet" not in str(e):
                 raise
             stop.wait(0.05)
     os.close(fd)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Power cuts under the real smartbmsd: nothing corrupt, nothing lost that was acknowledged, counters at most 60 s old.
 
-  power-cuts.py SMARTBMSD RECORD-IO JUDGE CUTS SEED SECONDS
+  power-cuts.py SMARTBMSD RECORD-IO JUDGE CUTS SEED SECONDS [KEEP]     KEEP: a new directory for the recording
 
 For SECONDS the daemon runs with a pack on a pty and a state directory whose every operation is recorded, while two
 clients change settings, the PIN and the state of charge and clear the counters at random, or let it be for longer than its
@@ -67,7 +67,7 @@ def report(title, count, verdict):
 
 
 def main():
-    if len(sys.argv) != 7:
+    if len(sys.argv) not in (7, 8):
         sys.exit(__doc__)
     smartbmsd, record_io, judge_program = sys.argv[1:4]
     count, seed, seconds = map(int, sys.argv[4:7])
@@ -84,6 +84,10 @@ def main():
             for step in steps:
                 card.do(step)
             card.compare(k.state)
+            if len(sys.argv) == 8:
+                os.mkdir(sys.argv[7])
+                shutil.copy(log, sys.argv[7])
+                shutil.copy(k.promises.path, sys.argv[7])
             kept = keeper.due(promises, now())
             syncs = sum(s.kind == cards.SYNC for s in steps)
             print(f"{k.lives[-1][1] - k.lives[0][0]:.0f} s, {len(k.lives)} starts, {len(steps)} steps, {syncs} syncs, "

@@ -119,6 +119,49 @@ def wall_clock(s):
     s.expect_healthy()
 
 
+def midnight(s):
+    """Local midnight, while the clock is turned before and behind it, by who has it synchronised all the while: one day ends, then;
+    the counters are what flowed, to within a message."""
+    with open(s.programs["smartbmsd"], "rb") as f:
+        if b"__asan_init" in f.read():
+            raise Skip("the sanitizer's library must come before the one that turns the clock")
+    s.synchronise()
+    s.live()
+    since = now()
+    mw = sum(s.chain.mv)    # 1 A
+
+    def counted():
+        """Today and in total, mWh; and in total by when messages were sent."""
+        s.chain.frame_time(len(s.chain.sent))
+        energy = s.status()["energy"]
+        flowed = mw * (s.chain.sent[-1][0] - s.chain.sent[0][0]) / 3600
+        return 1000 * energy["energy_collected_today_wh"], 1000 * energy["energy_collected_total_wh"], flowed
+
+    def expect_flowed(today_since):
+        today, total, flowed = counted()
+        message = mw * s.period / 3600 + 1
+        assert abs(total - flowed) <= message, f"{total} mWh in total, {flowed:.1f} flowed"
+        until = mw * max(0, s.chain.sent[-1][0] - today_since) / 3600
+        # the day ends with a tick, which comes each second
+        assert until - message - mw / 3600 <= today <= until + message, f"{today} mWh today, {until:.1f} flowed in it"
+
+    first = s.chain.sent[0][0]
+    for seconds in (10 * 365 * 86400, -10 * 365 * 86400, 3600, -3600, 1, 0):
+        assert now() < s.midnight - 1.5, "too slow to be told: midnight has come"
+        s.turn_wall_clock(seconds)
+        expect_flowed(first)
+    threading.Event().wait(max(0, s.midnight + 1.3 - now()))
+    for seconds in (0, -3600, 3600, -10 * 365 * 86400, 10 * 365 * 86400, -1, 0):
+        s.turn_wall_clock(seconds)
+        expect_flowed(s.midnight)
+        threading.Event().wait(1.2)
+    expect_flowed(s.midnight)
+    assert not s.daemon.has_line("relay opens|link |alarm", since=since), "something changed with the clock"
+    days = s.ctl_json("energy", "--days", "5")
+    finished = [d for d in days["days"] if not d["today"]]
+    assert len(finished) == 1, f"days ended: {days}"
+
+
 def timers(s):
     """No timer of the daemon can be moved by who sets the clock. Its own are of CLOCK_BOOTTIME; sd-bus has one of
     CLOCK_MONOTONIC."""
@@ -138,5 +181,6 @@ STORIES = [
     ("dbus-daemon killed and restarted", bus_killed, BOTH, {}),
     ("log blocked", log_blocked, BOTH, {"output": True}),
     ("wall clock turned by +-10 years and +-1 s", wall_clock, BOTH, {"wall_clock": True}),
+    ("midnight under a clock that is turned", midnight, BOTH, {"wall_clock": True, "midnight": 32}),
     ("timers", timers, ("slow",), {}),
 ]

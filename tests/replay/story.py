@@ -13,6 +13,7 @@ import subprocess
 import sys
 import termios
 import threading
+import time
 import tty
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "dbus"))
@@ -235,7 +236,8 @@ class Output:
 class Story:
     """One daemon with its chain, and what is expected of it."""
 
-    def __init__(self, programs, name, rate, cells=8, config="", output=False, wall_clock=False):
+    def __init__(self, programs, name, rate, cells=8, config="", output=False, wall_clock=False,
+                 midnight=None):
         self.programs, self.name, self.rate, self.period = programs, name, rate, RATES[rate]
         self.figures = []   # (what, seconds, bound)
         self.notes = []     # what else was found
@@ -252,7 +254,13 @@ class Story:
         if wall_clock:
             self.turn_wall_clock(0)
             env = {"LD_PRELOAD": programs["wall-clock"], "WALL_CLOCK_OFFSET": self.offset_path}
-        self.daemon = Daemon(programs["smartbmsd"], self.directory, self.bus.address, config, env=env)
+        if midnight:    # local, in so many seconds from now
+            self.midnight = time.time() + midnight
+            west = int(self.midnight) % 86400
+            env["TZ"] = f"Here{west // 3600:02}:{west // 60 % 60:02}:{west % 60:02}"
+            self.midnight = now() + int(self.midnight) - time.time()
+        self.daemon = Daemon(programs["smartbmsd"], self.directory, self.bus.address, config, env=env,
+                             args=["--state", os.path.join(self.directory, "state")] if wall_clock else [])
 
     def close(self):
         if self.chain.thread.is_alive():
@@ -267,6 +275,15 @@ class Story:
         with open(self.offset_path + ".new", "wb") as f:
             f.write(seconds.to_bytes(8, sys.byteorder, signed=True))
         os.rename(self.offset_path + ".new", self.offset_path)
+
+    def synchronise(self, yes=True):
+        """What wall-clock.c makes of the kernel's word about the clock."""
+        mark = self.offset_path + ".synchronised"
+        if yes:
+            with open(mark, "w"):
+                pass
+        elif os.path.exists(mark):
+            os.unlink(mark)
 
     # ---- setting out
 

@@ -366,7 +366,8 @@ static const struct hold *hold_of(struct rig *r, enum relay_id id, enum hold_kin
         return NULL;
 }
 
-/* P7: of all readings the one with the least room to its own limit is what `why` speaks of: here a cell at 55 degC that
+/* P7: of all readings the one with the least room to its own limit is what `why` speaks of: here a cell at 55 degC
+ * that
  * does not bypass, not the hotter one that does; of equals the named hottest. */
 static void test_hot_cell_with_least_room(void **state) {
         static const struct {
@@ -643,8 +644,74 @@ static void test_refusals(void **state) {
         assert_non_null(strstr(error, "monitor"));
 }
 
+/* Design 8: a damaged settings file. What is in force is not what the owner had set: no relay closes until he says
+ * so. */
+static void test_unconfirmed_settings(void **state) {
+        struct settings s = rig_settings();
+        struct rig r;
+
+        (void)state;
+        rig_init_with(&r, &s);
+        assert_int_equal(bms_confirm_settings(&r.bms, r.now, error, sizeof(error)), -ENODATA);
+        assert_non_null(strstr(error, "nothing to confirm"));
+        bms_settings_fault(&r.bms, r.now, "settings.yaml: damaged", true);
+        assert_true(alarm_active(&r, ALARM_SETTINGS));
+        feed(&r, 20);
+        assert_relays(&r, false, false);
+        assert_true(holds(&r, RELAY_CHARGE, HOLD_SETTINGS) && holds(&r, RELAY_LOAD, HOLD_SETTINGS));
+        assert_int_equal(bms_confirm_settings(&r.bms, r.now, error, sizeof(error)), 0);
+        assert_relays(&r, false, false); /* P13: not in the same cycle */
+        feed(&r, 1);
+        assert_relays(&r, false, false);
+        feed(&r, 1);
+        assert_relays(&r, true, true);
+        assert_int_equal(bms_confirm_settings(&r.bms, r.now, error, sizeof(error)), -ENODATA);
+
+        /* A card that cannot be written is an alarm, and holds nothing. */
+        bms_settings_fault(&r.bms, r.now, "cannot be written", false);
+        assert_true(alarm_active(&r, ALARM_SETTINGS));
+        feed(&r, 2);
+        assert_relays(&r, true, true);
+        bms_settings_fault(&r.bms, r.now, "", false);
+        assert_false(alarm_active(&r, ALARM_SETTINGS));
+}
+
+static void test_clearing_energy(void **state) {
+        static const struct energy_sum earlier[_ENERGY_MAX] = {{1000, 5000, 0}, {2000, 6000, 0}, {0, 0, 0}, {0, 0, 0}};
+        struct rig r;
+
+        (void)state;
+        rig_init(&r);
+        assert_int_equal(bms_clear_energy(&r.bms, r.now, error, sizeof(error)), -ENODATA);
+        assert_non_null(strstr(error, "not read yet"));
+        energy_restore(&r.bms.energy, earlier);
+        assert_int_equal(bms_clear_energy(&r.bms, r.now, error, sizeof(error)), 0);
+        assert_int_equal(energy_total_mwh(&r.bms.energy, ENERGY_COLLECTED).value, 0);
+        assert_int_equal(energy_today_mwh(&r.bms.energy, ENERGY_COLLECTED).value, 1000);
+}
+
+/* The OUT board's own: nothing to confirm or to clear here. */
+static void test_no_such_commands_in_monitor(void **state) {
+        struct settings s = rig_settings();
+        struct bms_config config;
+        struct rig r;
+
+        (void)state;
+        rig_init_with(&r, &s);
+        config = r.bms.config;
+        config.role = ROLE_MONITOR;
+        bms_init(&r.bms, r.now, &config);
+        energy_restore(&r.bms.energy, (struct energy_sum[_ENERGY_MAX]){{1, 2, 3}});
+        assert_int_equal(bms_confirm_settings(&r.bms, r.now, error, sizeof(error)), -EPERM);
+        assert_int_equal(bms_clear_energy(&r.bms, r.now, error, sizeof(error)), -EPERM);
+        assert_int_equal(energy_total_mwh(&r.bms.energy, ENERGY_COLLECTED).value, 2);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_unconfirmed_settings),
+                cmocka_unit_test(test_clearing_energy),
+                cmocka_unit_test(test_no_such_commands_in_monitor),
                 cmocka_unit_test(test_events),
                 cmocka_unit_test(test_relay_events),
                 cmocka_unit_test(test_recover_time),

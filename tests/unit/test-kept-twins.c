@@ -470,6 +470,32 @@ static void test_settled_by_a_person(void **state) {
         assert_int_equal(soc_uncertainty_permyriad(&r.bms.soc).value, 1000);
 }
 
+/* The clock is set 10 min after the start; of the 25 min since the state was kept 15 were the time off: C/5 per hour
+ * makes 5 points of them. */
+static void test_the_run_is_no_time_off(void **state) {
+        struct event event;
+        struct rig r;
+        bool told = false;
+
+        (void)state;
+        start(&r);
+        fill(&r);
+        set_soc(&r, 6000);
+        stop_and_start(&r, SECOND_BOOT);
+        assert_int_equal(bms_restore(&r.bms, r.now, text, none64(), error, sizeof(error)), 0);
+        set_all(&r, 3300);
+        feed(&r, 600);
+        const int64_t hour = r.bms.soc.capacity_mams / 5, before = r.bms.soc.growth_mams;
+        assert_in_range(before, hour, hour + r.bms.soc.capacity_mams / 100);
+        while (bms_next_event(&r.bms, &event))
+                ;
+        bms_time_off_known(&r.bms, r.now, 1500 * USEC_PER_SEC);
+        assert_int_equal(before - r.bms.soc.growth_mams, hour - hour / 4);
+        while (bms_next_event(&r.bms, &event))
+                told = told || strstr(event.text, "off for 15 min before");
+        assert_true(told);
+}
+
 /* 90 points were unsure before; 20 more were assumed, but none are beyond the whole. Taking back what was assumed must
  * not take more than came of it. */
 static void test_taken_back_from_the_bound(void **state) {
@@ -654,6 +680,7 @@ int main(void) {
                 cmocka_unit_test(test_an_estimate_is_no_sync),
                 cmocka_unit_test(test_a_persons_word),
                 cmocka_unit_test(test_settled_by_a_person),
+                cmocka_unit_test(test_the_run_is_no_time_off),
                 cmocka_unit_test(test_taken_back_from_the_bound),
                 cmocka_unit_test(test_bounds),
                 cmocka_unit_test(test_unknown_is_unknown),

@@ -100,6 +100,7 @@ static void test_readable(void **state) {
         assert_non_null(strstr(text, "\nknown_cells: 16\n"));
         assert_non_null(strstr(text, "\nidle_draw: 177 mA\n"));
         assert_null(strstr(text, "pin")); /* none was set */
+        assert_null(strstr(text, "unconfirmed"));
         assert_int_equal(settings_file_format(&k, text, 100), -ENOSPC);
 }
 
@@ -367,6 +368,38 @@ static void test_sentences(void **state) {
                 }
 }
 
+/* After a loss everything that is written, learned cells for one, is as unconfirmed as what was read; only the owner's
+ * word ends it. A daemon that is started again in between must not take it for confirmed. */
+static void test_unconfirmed_outlives_a_write(void **state) {
+        static const struct {
+                enum which current, previous;
+                int32_t vmax_mv;
+        } rows[] = {{BAD, GOOD, 3500}, {BAD, BAD, 3611}, {MISSING, GOOD, 3500}, {MISSING, BAD, 3611}};
+        struct kept_settings k;
+        char text[200];
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                put_settings(SETTINGS_FILE_NAME, rows[i].current, 3600);
+                put_settings(SETTINGS_FILE_NAME ".previous", rows[i].previous, 3500);
+                (void)read_now(&k, text);
+                assert_true(k.unconfirmed);
+                for (uint8_t cells = 7; cells < 10; cells++) {
+                        k.known_cells = cells;
+                        assert_int_equal(settings_file_write(directory, &k), 0);
+                        assert_int_equal(read_now(&k, text), SETTINGS_FILE_PREVIOUS);
+                        assert_non_null(strstr(text, "not confirmed yet. Its settings are in force"));
+                        assert_int_equal(k.known_cells, cells);
+                        assert_int_equal(settings_get(&k.values, SETTING_VMAX), rows[i].vmax_mv);
+                        assert_true(k.unconfirmed);
+                }
+                k.unconfirmed = false;
+                assert_int_equal(settings_file_write(directory, &k), 0);
+                assert_int_equal(read_now(&k, text), SETTINGS_FILE_GOOD);
+                assert_false(k.unconfirmed);
+        }
+}
+
 /* Written by a version that did not know vmax: it is as in the config file. */
 static void test_of_an_older_version(void **state) {
         char text[512] = "version: 1\nsettings:\n  vmin: 2.900 V\n";
@@ -549,6 +582,7 @@ int main(void) {
                 IN_DIRECTORY(test_vanished),
                 IN_DIRECTORY(test_edited_by_hand),
                 IN_DIRECTORY(test_sentences),
+                IN_DIRECTORY(test_unconfirmed_outlives_a_write),
                 IN_DIRECTORY(test_of_an_older_version),
                 cmocka_unit_test(test_no_directory),
                 IN_DIRECTORY(test_foreign_things),

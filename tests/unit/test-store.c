@@ -275,6 +275,34 @@ static void test_a_relay_event(void **state) {
         end(&r);
 }
 
+/* A clock that was never synchronised: its owner finds this boot's rows by it, and events say that they do not know. */
+static void test_wall_time_never(void **state) {
+        struct history_row m = {.covered_sec = 60};
+        struct timespec wall;
+        struct rig r;
+
+        (void)state;
+        begin_loaded(&r);
+        m.from = clock_now();
+        m.until = m.from + USEC_PER_MINUTE;
+        clock_gettime(CLOCK_REALTIME, &wall);
+        const int64_t now = (int64_t)wall.tv_sec * (int64_t)USEC_PER_SEC + wall.tv_nsec / 1000;
+        store_put_minute(r.store, &m);
+        commit(&r, "now");
+        answers = 0;
+        store_read_history(r.store, RESOLUTION_MINUTES, now - (int64_t)USEC_PER_SEC, now + (int64_t)USEC_PER_SEC, 100,
+                           on_history, NULL);
+        assert_true(loop_until(r.event, &answers, 1, 5 * USEC_PER_SEC));
+        assert_int_equal(n_rows, 1);
+        answers = 0;
+        store_read_history(r.store, RESOLUTION_MINUTES, now + (int64_t)USEC_PER_SEC, INT64_MAX, 100, on_history, NULL);
+        assert_true(loop_until(r.event, &answers, 1, 5 * USEC_PER_SEC));
+        assert_int_equal(n_rows, 0);
+        read_events(&r, 0, 10);
+        assert_false(events[0].wall_usec.known);
+        end(&r);
+}
+
 /* Kept without a wall clock; it is filled in for all rows of the boot when it becomes known. */
 static void test_wall_time_later(void **state) {
         const int64_t zero = INT64_C(1790000000000000); /* of clock_now() == 0 */
@@ -649,6 +677,7 @@ int main(void) {
                 IN_DIRECTORY(test_state_comes_back),
                 IN_DIRECTORY(test_events),
                 IN_DIRECTORY(test_a_relay_event),
+                IN_DIRECTORY(test_wall_time_never),
                 IN_DIRECTORY(test_wall_time_later),
                 IN_DIRECTORY(test_backup),
                 IN_DIRECTORY(test_off),
