@@ -268,8 +268,7 @@ static bool take_history(sqlite3_stmt *s, void *userdata) {
 }
 
 /* By the wall clock; this boot's rows by its zero as it is known now, though it may not be written yet. Slots that
- * were never
- * used have no boot. */
+ * were never used have no boot. */
 #define HISTORY_SQL(table, order)                                                                                  \
         "SELECT * FROM (SELECT coalesce(b.zero_usec, CASE WHEN b.boot_id = ?4 THEN ?5 END) + r.from_usec AS "      \
         "wall, "                                                                                                   \

@@ -11,7 +11,7 @@ struct vfs_file {
         struct store_vfs *v;
         sqlite3_file *real;
         bool read_only;
-        _Alignas(max_align_t) char space[]; /* for the real one */
+        _Alignas(sqlite3_int64) char space[]; /* for the real one; as well aligned as what SQLite gives */
 };
 
 static struct vfs_file *own(sqlite3_file *f) {

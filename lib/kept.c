@@ -394,6 +394,7 @@ static bool take_soc(struct bms *b, const struct kept *k) {
         to->estimated = false;
         to->sync_uncertainty_mams = from->sync_uncertainty_mams;
         to->growth_mams = from->growth_mams;
+        to->growth_counted_mams = 0; /* the cautious way: all of it adds up (S6) */
         to->growth_remainder = from->growth_remainder;
         to->last_sync = from->last_sync;
         to->uncounted_usec = from->uncounted_usec;

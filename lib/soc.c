@@ -62,6 +62,30 @@ static int64_t share(int64_t part, int64_t of, int64_t whole) {
         return 2 * rest >= whole ? quotient + 1 : quotient;
 }
 
+/* The largest number whose square is at most n, bit by bit. */
+static int64_t square_root(int64_t n) {
+        int64_t root = 0;
+
+        for (int bit = 31; bit >= 0; bit--) {
+                const int64_t more = root | INT64_C(1) << bit;
+
+                if (more <= n / more)
+                        root = more;
+        }
+        return root;
+}
+
+/* Two doubts that know nothing of each other: the root of the sum of their squares, to 31 bits. */
+static int64_t independent_sum(int64_t a, int64_t b) {
+        int shift = 0;
+
+        if (a == 0 || b == 0)
+                return a + b;
+        while (max64(a, b) >> shift >= INT64_C(1) << 31)
+                shift++;
+        return square_root((a >> shift) * (a >> shift) + (b >> shift) * (b >> shift)) << shift;
+}
+
 /* S1: capacity / (N * nominal voltage). Wh * 3.6 * 10^12 / (N * mV) mA*ms, in two steps: 10,000,000 Wh would need
  * 3.6 * 10^19 in one, the first step here needs 3.6 * 10^16. Largest result, 2 cells of 2000 mV: 9 * 10^15. */
 static int64_t capacity_mams(const struct soc_config *c) {
@@ -83,8 +107,12 @@ static bool above_c_rate(const struct soc *s, int64_t ma, int32_t divisor) {
         return s->capacity_mams != 0 && ma * divisor * MAMS_PER_MAH > s->capacity_mams;
 }
 
+/* S6: how well the last sync knew and how well was counted since then are independent of each other, once the draw was
+ * learned. Before that, and for time with an unknown current, the most there can be is added. */
 static int64_t uncertainty_mams(const struct soc *s) {
-        return min64(s->sync_uncertainty_mams + s->growth_mams, s->capacity_mams);
+        const int64_t known = independent_sum(s->sync_uncertainty_mams, s->growth_counted_mams);
+
+        return min64(known + s->growth_mams - s->growth_counted_mams, s->capacity_mams);
 }
 
 /* From here on the charge is this, as good as that. */
@@ -95,6 +123,7 @@ static void set_charge(struct soc *s, int64_t charge, int64_t uncertainty) {
         s->sync_uncertainty_mams = s->capacity_mams != 0 ? min64(uncertainty, s->capacity_mams) : uncertainty;
         s->growth_mams = 0;
         s->growth_remainder = 0;
+        s->growth_counted_mams = 0;
         s->uncounted_usec = 0;
         s->assumed_usec = 0;
         s->assumed_mams = 0;
@@ -187,8 +216,11 @@ static int64_t kept(const struct soc *s, int64_t sum_ma, int64_t usec) {
  * to hide, is in all its readings (S6). */
 static void grow(struct soc *s, int64_t sum_ma, int64_t usec) {
         const int64_t moved = (sum_ma < 0 ? -sum_ma : sum_ma) * usec;
+        const int64_t before = s->growth_mams;
 
         carry_growth(s, s->hidden_unsure_ma * INT64_C(200) * usec + moved * SOC_MOVED_UNSURE_PERMYRIAD / 100);
+        if (s->learning.hidden_usec > 0)
+                s->growth_counted_mams += s->growth_mams - before;
 }
 
 static void count_charge(struct soc *s, int64_t fine) {
@@ -386,6 +418,7 @@ void soc_configure(struct soc *s, const struct soc_config *config) {
                 s->sync_uncertainty_mams = share(min64(s->sync_uncertainty_mams, old), s->capacity_mams, old);
                 s->growth_mams = share(min64(s->growth_mams, old), s->capacity_mams, old);
                 s->assumed_mams = share(min64(s->assumed_mams, old), s->capacity_mams, old);
+                s->growth_counted_mams = share(min64(s->growth_counted_mams, old), s->capacity_mams, old);
         }
 }
 

@@ -45,6 +45,7 @@ struct soc {
         int64_t sync_uncertainty_mams; /* one-sided, at the last sync, `soc set` or estimate */
         int64_t growth_mams;           /* of the uncertainty since then (S6, P3) */
         int64_t growth_remainder;      /* unit as remainder */
+        int64_t growth_counted_mams;   /* of it: by counting with a learned draw (S6); lost at a restart: cautious */
         usec_t last_sync;              /* 0 = none */
         usec_t uncounted_usec;         /* time since last_sync in which the current was not known */
         usec_t assumed_usec;           /* S8: of that, only assumed; 0 = none */

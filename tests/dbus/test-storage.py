@@ -134,7 +134,7 @@ class Storage(unittest.TestCase):
             self.rig.daemon.wait_line("link live", timeout=15)
             time.sleep(5)
             status = self.json("status")
-            self.assertIn("settings", [a["alarm"] for a in status["alarms"]], status["alarms"])
+            self.assertIn("settings", [a["name"] for a in status["alarms"]], status["alarms"])
             for relay in ("charge", "load"):
                 self.assertIn("settings", [h["hold"] for h in self.json("why", relay)["holds"]])
             if words:

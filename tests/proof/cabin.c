@@ -101,6 +101,7 @@ static void make_ideal(struct cabin *c, uint8_t bytes[FRAME_SIZE]) {
 struct cabin *cabin_new(const struct cabin_config *config) {
         struct cabin *c = calloc(1, sizeof(*c));
         struct simulation_config s;
+        char answer[200];
 
         if (!c)
                 abort();
@@ -115,7 +116,11 @@ struct cabin *cabin_new(const struct cabin_config *config) {
         s.self_discharge_percent = 2;
         for (int i = 1; i <= config->cells; i++)
                 s.own[i].soc = CABIN_START_SOC; /* a balanced pack, its cells' capacities and resistances apart */
+        if (config->temperature_c > 0)
+                s.temperature_c = config->temperature_c;
         simulation_init(&c->pack, &s);
+        if (config->fault && simulation_fault(&c->pack, config->fault, answer, sizeof(answer)) < 0)
+                abort();
         c->config = *config;
         c->day = -1;
         return c;

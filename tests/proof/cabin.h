@@ -12,9 +12,11 @@
 
 struct cabin_config {
         int cells;
-        bool ideal;    /* sensors: the truth in the message's 125 mA steps, no blind spot; else the 100 A type */
-        double peak_a; /* what the sun gives at most */
-        double idle_a; /* drawn day and night */
+        bool ideal;           /* sensors: the truth in the message's 125 mA steps, no blind spot; else the 100 A type */
+        double peak_a;        /* what the sun gives at most */
+        double idle_a;        /* drawn day and night */
+        const char *fault;    /* of the sensors, from the start on, as smartbms-sim takes it; NULL = none */
+        double temperature_c; /* of the room; 0: as the simulator has it, 20 degC */
         int dark_from, dark_until; /* days on which there is next to no sun */
         uint64_t seed;
 };

@@ -17,14 +17,14 @@ import zoneinfo
 
 WATT = 500          # clock-months.c: 16 cells of 3.125 V, 10 A
 ZONES = [  # where, from this day on
-    ("Europe/Berlin", (2026, 3, 20)),           # 23 h on 29 March
-    ("Europe/Berlin", (2026, 10, 15)),          # 25 h on 25 October
-    ("Pacific/Auckland", (2026, 9, 20)),        # 23 h on 27 September
-    ("Pacific/Auckland", (2026, 3, 28)),        # 25 h on 5 April
-    ("Australia/Lord_Howe", (2026, 3, 28)),     # 24.5 h on 5 April
-    ("Australia/Lord_Howe", (2026, 9, 27)),     # 23.5 h on 4 October
-    ("America/Havana", (2026, 3, 1)),           # 8 March begins at 01:00
-    ("America/Havana", (2026, 10, 25)),         # 1 November has midnight twice
+    ("Europe/Berlin", (2026, 3, 26)),           # 23 h on 29 March
+    ("Europe/Berlin", (2026, 10, 22)),          # 25 h on 25 October
+    ("Pacific/Auckland", (2026, 9, 24)),        # 23 h on 27 September
+    ("Pacific/Auckland", (2026, 4, 2)),         # 25 h on 5 April
+    ("Australia/Lord_Howe", (2026, 4, 2)),      # 24.5 h on 5 April
+    ("Australia/Lord_Howe", (2026, 10, 1)),     # 23.5 h on 4 October
+    ("America/Havana", (2026, 3, 5)),           # 8 March begins at 01:00
+    ("America/Havana", (2026, 10, 29)),         # 1 November has midnight twice
     ("Asia/Kolkata", (2026, 2, 20)),            # never changes; half an hour off
 ]
 

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* Two simulated months of an off-grid cabin: its SOC against the truth (S1..S7; docs/soc.md has the figures).
  *
- *   soc-months [--cells N] [--pack 1|2|3] [--csv FILE] SEED...
+ *   soc-months [--cells N] [--pack 1..7] [--disturbed yes] [--csv FILE] SEED...
  *
  * Three packs a seed: ideal sensors (125 mA, the finest the message carries, no blind spot); and the 100 A type, 0.5 A
  * steps and a blind spot of +-1 A on each of two sensors, with 0.2 and with 0.6 A drawn day and night. 16 cells of
  * 560 Ah, V-bypass 3.5 V, charge <= 0.3 C. Days 0..24 are sunny and mixed, then there are 20 dark days on which the
  * pack never gets full, then the sun is back. The real struct bms hears every message that the simulated pack sends,
  * and the simulated pack obeys its relays. Measured once a minute from the fifth full sync on. Beside it, as a
- * reference, the manual's plain rule on the same messages. Exits 1 if a goal is missed. */
+ * reference, the manual's plain rule on the same messages. Exits 1 if a goal is missed.
+ *
+ * Packs 4..7, or --disturbed: the 0.2 A pack with one thing wrong that the rules do not know of. Nobody promised
+ * anything about these, so they are reported and have no goal. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,21 +26,29 @@
 #define FROM_SYNC 5
 #define COVERAGE_MIN 90.0
 #define COVERAGE_MAX 99.5
+#define SEEDS_TO_JUDGE 3
 
 struct scenario {
         const char *name;
         bool ideal;
         double peak_a; /* of the sun: <= 0.3 C, and what the sensor can read */
         double idle_a;
-        double rmse_goal, max_goal;
+        double rmse_goal, max_goal; /* 0: none, only reported */
+        const char *fault;          /* of the sensors, in the simulator's words */
+        double temperature_c;       /* of the room; 0: 20 degC */
 };
 
 static const struct scenario scenarios[] = {
-        {"ideal sensors, 0.2 A", true, 165, 0.2, 2, 5},
-        {"0.5 A +-1 A, 0.2 A", false, 95, 0.2, 3, 10},
-        {"0.5 A +-1 A, 0.6 A", false, 95, 0.6, 3, 10},
+        {.name = "ideal sensors, 0.2 A", .ideal = true, .peak_a = 165, .idle_a = 0.2, .rmse_goal = 2, .max_goal = 5},
+        {.name = "0.5 A +-1 A, 0.2 A", .peak_a = 95, .idle_a = 0.2, .rmse_goal = 3, .max_goal = 10},
+        {.name = "0.5 A +-1 A, 0.6 A", .peak_a = 95, .idle_a = 0.6, .rmse_goal = 3, .max_goal = 10},
+        {.name = "I1 reads +1 %", .peak_a = 95, .idle_a = 0.2, .fault = "sensor-gain=1,1"},
+        {.name = "I1 reads +0.25 A", .peak_a = 95, .idle_a = 0.2, .fault = "sensor-offset=1,0.25"},
+        {.name = "I2 reads +0.25 A", .peak_a = 95, .idle_a = 0.2, .fault = "sensor-offset=2,0.25"},
+        {.name = "cold, 5 degC", .peak_a = 95, .idle_a = 0.2, .temperature_c = 5},
 };
 #define N_SCENARIOS (sizeof(scenarios) / sizeof(scenarios[0]))
+#define N_PROMISED 3 /* the first ones */
 
 /* The manual's rule: coulombs, and 100 % when full. */
 struct plain {
@@ -128,6 +139,8 @@ static void start(struct run *r) {
                 .ideal = r->scenario->ideal,
                 .peak_a = r->scenario->peak_a,
                 .idle_a = r->scenario->idle_a,
+                .fault = r->scenario->fault,
+                .temperature_c = r->scenario->temperature_c,
                 .dark_from = DARK_FROM,
                 .dark_until = DARK_UNTIL,
                 .seed = r->seed,
@@ -168,12 +181,14 @@ static double coverage(const struct score *s) {
 
 static bool report(const struct run *r) {
         const struct scenario *s = r->scenario;
-        const bool good = r->ours.n > 30 * 1440 && rmse(&r->ours) <= s->rmse_goal && r->ours.worst <= s->max_goal;
+        const bool promised = s->rmse_goal > 0;
+        const bool good = !promised || (r->ours.n > 30 * 1440 && rmse(&r->ours) <= s->rmse_goal &&
+                                        r->ours.worst <= s->max_goal);
 
         (void)printf("%-21s %5llu %5u %5u %6.1f %6.1f %8.3f %6.2f %6.2f %6.1f %7.2f %6.2f  %s\n", s->name,
                      (unsigned long long)r->seed, r->full_syncs, r->empty_syncs, r->ours.n / 1440.0, r->lowest,
                      r->bms.soc.idle_draw_ma / 1000.0, rmse(&r->ours), r->ours.worst, coverage(&r->ours),
-                     rmse(&r->manuals), r->manuals.worst, good ? "ok" : "MISSED");
+                     rmse(&r->manuals), r->manuals.worst, !promised ? "-" : good ? "ok" : "MISSED");
         (void)fflush(stdout);
         return good;
 }
@@ -183,32 +198,45 @@ static void add(struct score *all, const struct score *one) {
         all->covered += one->covered;
 }
 
-/* The band is one rule for all packs: neither too narrow nor too wide over all of them, too narrow for none. */
-static bool report_coverage(const struct score by_scenario[N_SCENARIOS]) {
+/* Too narrow is wrong for any pack. Too wide shows over several seeds only: in most months a sound band holds all the
+ * time. */
+static bool is_honest(const struct score *s, unsigned seeds) {
+        return coverage(s) >= COVERAGE_MIN && (seeds < SEEDS_TO_JUDGE || coverage(s) <= COVERAGE_MAX);
+}
+
+/* The band is one rule, and has to be honest for each pack. */
+static bool report_coverage(const struct score by_scenario[N_SCENARIOS], unsigned seeds) {
         struct score all = {};
-        unsigned packs = 0;
         bool good = true;
 
         for (size_t i = 0; i < N_SCENARIOS; i++) {
-                if (by_scenario[i].n == 0)
+                const struct score *s = &by_scenario[i];
+                const bool promised = i < N_PROMISED;
+
+                if (s->n == 0)
                         continue;
-                packs++;
-                add(&all, &by_scenario[i]);
-                good = good && coverage(&by_scenario[i]) >= COVERAGE_MIN;
-                (void)printf("%-21s the band covers the truth %.1f %% of the time\n", scenarios[i].name,
-                             coverage(&by_scenario[i]));
+                (void)printf("%-21s the band covers the truth %.1f %% of the time  %s\n", scenarios[i].name,
+                             coverage(s), !promised ? "-" : is_honest(s, seeds) ? "ok" : "MISSED");
+                if (!promised)
+                        continue;
+                add(&all, s);
+                good = good && is_honest(s, seeds);
         }
-        good = good && (packs < N_SCENARIOS || coverage(&all) <= COVERAGE_MAX);
-        (void)printf("%-21s the band covers the truth %.1f %% of the time  %s\n", "all", coverage(&all),
-                     good ? "ok" : "MISSED");
+        if (all.n > 0)
+                (void)printf("%-21s the band covers the truth %.1f %% of the time\n", "all", coverage(&all));
         return good;
+}
+
+/* The promised packs, unless one or the disturbed ones are asked for. */
+static bool is_asked_for(size_t scenario, int pack, bool disturbed) {
+        return pack > 0 ? scenario + 1 == (size_t)pack : (scenario >= N_PROMISED) == disturbed;
 }
 
 int main(int argc, char *argv[]) {
         static struct run r; /* too large for a stack frame */
         struct score by_scenario[N_SCENARIOS] = {};
         FILE *csv = NULL;
-        bool good = true;
+        bool good = true, disturbed = false;
         int cells = 16, pack = 0, i = 1;
 
         for (; i + 1 < argc && strncmp(argv[i], "--", 2) == 0; i += 2) {
@@ -216,19 +244,24 @@ int main(int argc, char *argv[]) {
                         cells = atoi(argv[i + 1]);
                 else if (strcmp(argv[i], "--pack") == 0)
                         pack = atoi(argv[i + 1]);
+                else if (strcmp(argv[i], "--disturbed") == 0)
+                        disturbed = strcmp(argv[i + 1], "yes") == 0;
                 else if (strcmp(argv[i], "--csv") == 0)
                         csv = fopen(argv[i + 1], "w");
         }
         if (i >= argc || cells < CELLS_MIN || cells > CELLS_MAX) {
-                (void)fprintf(stderr, "usage: %s [--cells N] [--pack 1|2|3] [--csv FILE] SEED...\n", argv[0]);
+                (void)fprintf(stderr, "usage: %s [--cells N] [--pack 1..7] [--disturbed yes] [--csv FILE] SEED...\n",
+                              argv[0]);
                 return 2;
         }
+
+        const unsigned seeds = (unsigned)(argc - i);
 
         (void)printf("%-21s %5s %5s %5s %6s %6s %8s %6s %6s %6s %7s %6s\n", "pack", "seed", "fulls", "empty", "days",
                      "lowest", "learned", "RMSE", "max", "band", "manual", "max");
         for (; i < argc; i++)
                 for (size_t k = 0; k < N_SCENARIOS; k++) {
-                        if (pack > 0 && (size_t)pack != k + 1)
+                        if (!is_asked_for(k, pack, disturbed))
                                 continue;
                         r = (struct run){.scenario = &scenarios[k], .cells = cells, .csv = csv};
                         r.seed = strtoull(argv[i], NULL, 10);
@@ -238,5 +271,5 @@ int main(int argc, char *argv[]) {
                         good = report(&r) && good;
                         add(&by_scenario[k], &r.ours);
                 }
-        return report_coverage(by_scenario) && good ? 0 : 1;
+        return report_coverage(by_scenario, seeds) && good ? 0 : 1;
 }

@@ -462,8 +462,8 @@ def told(title, tell, programs, canary, seed):
         except Exception as e:  # whatever it is, the others are told too
             ended = s.daemon.process.poll() if s.daemon else None
             lines = s.daemon.lines[-60:] if s.daemon else []
-            raise Failed(f"{type(e).__name__}: {e}\n#   smartbmsd ended with {ended}\n" +
-                         "".join(f"#   {t:.3f} {line}\n" for t, line in lines)) from e
+            raise Failed(f"{type(e).__name__}: {e}\nsmartbmsd ended with {ended}\n" +
+                         "".join(f"{t:.3f} {line}\n" for t, line in lines)) from e
         finally:
             s.close()
     raise Failed("the machine is too late to measure here")
@@ -489,7 +489,8 @@ def main():
         except CannotBe as e:
             print(f"ok {n} - {title} # SKIP {e}", flush=True)
         except Failed as e:
-            print(f"not ok {n} - {title}: {e}", flush=True)
+            first, *rest = str(e).splitlines()
+            print(f"not ok {n} - {title}: {first}\n" + "".join(f"#   {line}\n" for line in rest), end="", flush=True)
             failed = True
     canary.stop()
     sys.exit(failed)

@@ -12,7 +12,7 @@
 
 struct bad_file {
         sqlite3_file file;
-        _Alignas(max_align_t) char real[];
+        _Alignas(sqlite3_int64) char real[]; /* as well aligned as what SQLite gives */
 };
 
 static atomic_int bad_write, bad_sync, bad_open; /* SQLite codes to fail with; 0 = works */

@@ -136,7 +136,8 @@ static int answer_result;
 
 static void on_events(void *userdata, int result, const struct event_record *r, size_t n) {
         (void)userdata;
-        memcpy(events, r, n * sizeof(*r));
+        if (n > 0)
+                memcpy(events, r, n * sizeof(*r));
         n_rows = n;
         answer_result = result;
         answers++;
@@ -275,7 +276,8 @@ static void test_a_relay_event(void **state) {
         end(&r);
 }
 
-/* A clock that was never synchronised: its owner finds this boot's rows by it, and events say that they do not know. */
+/* A clock that was never synchronised: its owner finds this boot's rows by it, and events say that they do not know.
+ * */
 static void test_wall_time_never(void **state) {
         struct history_row m = {.covered_sec = 60};
         struct timespec wall;
