@@ -431,7 +431,7 @@ static void test_independent_doubts(void **state) {
                 uint8_t cells;
         } packs[] = {
                 {5120, 1000, 3200, 16},
-                {10000000, 1000000, 2000, 2}, /* the largest charge there is, 2,500,000 Ah */
+                {1000000, 100000, 2000, 2}, /* 250,000 Ah: as large as an interval of 100 h in one step lets it be */
         };
 
         (void)state;
