@@ -18,7 +18,7 @@ enum { CODE_FOREIGN = 10001, CODE_NEWER, CODE_BAD_VALUE };
 #define BUSY_MSEC 1000 /* that another program may hold it before it is called locked */
 
 void store_db_init(struct store_db *db, const char *directory, const char *boot_id, struct store_vfs *vfs) {
-        *db = (struct store_db){.vfs = vfs, .checkpoint_frames = 500, .wal_frames = UINT32_MAX};
+        *db = (struct store_db){.vfs = vfs, .checkpoint_frames = 500, .wal_frames = UINT32_MAX, .checkpoint_at = 500};
         (void)snprintf(db->directory, sizeof(db->directory), "%s", directory);
         (void)snprintf(db->path, sizeof(db->path), "%s/%s", directory, STORE_FILE);
         (void)snprintf(db->boot_id, sizeof(db->boot_id), "%s", boot_id);

@@ -76,7 +76,7 @@ struct store_db {
         int64_t boot;        /* of this boot's row, in a transaction */
         bool read_only;      /* as opened */
         bool begun;          /* a good database was there: one that is gone is worth an event */
-        unsigned wal_frames; /* written since the last checkpoint */
+        unsigned wal_frames, checkpoint_at; /* in the log; when they are to be moved into the file */
         char story[ALARM_TEXT_MAX]; /* an event to be written into the next commit; "" = none */
 };
 

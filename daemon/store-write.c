@@ -500,6 +500,26 @@ static int note_frames(void *userdata, sqlite3 *handle, const char *name, int fr
         return SQLITE_OK;
 }
 
+/* Before a commit, not after it: that commit then begins the log anew, in place. A log that is cut off and grows again
+ * costs the card more than what is in it: with every block that it gains the file system writes its journal. While
+ * someone else reads, the log grows instead; that can wait. */
+static int checkpoint(struct store_db *db) {
+        int frames = 0, moved = 0, r;
+
+        if (db->wal_frames < db->checkpoint_at)
+                return SQLITE_OK;
+        r = sqlite3_wal_checkpoint_v2(db->handle, "main", SQLITE_CHECKPOINT_PASSIVE, &frames, &moved);
+        if (r == SQLITE_OK && moved == frames) {
+                db->checkpoint_at = db->checkpoint_frames;
+                return SQLITE_OK;
+        }
+        if (r == SQLITE_OK || (r & 0xff) == SQLITE_BUSY || (r & 0xff) == SQLITE_LOCKED) {
+                db->checkpoint_at = (unsigned)frames + db->checkpoint_frames / 4;
+                return SQLITE_OK;
+        }
+        return r;
+}
+
 void store_db_write(struct store_db *db, const struct store_batch *batch, struct store_outcome *o) {
         int r;
 
@@ -507,7 +527,9 @@ void store_db_write(struct store_db *db, const struct store_batch *batch, struct
         if (r != SQLITE_OK)
                 return;
         (void)sqlite3_wal_hook(db->handle, note_frames, db);
-        r = transaction(db, batch);
+        r = checkpoint(db);
+        if (r == SQLITE_OK)
+                r = transaction(db, batch);
         if (r == SQLITE_OK) {
                 o->done = true;
                 db->story[0] = '\0';
@@ -516,10 +538,5 @@ void store_db_write(struct store_db *db, const struct store_batch *batch, struct
                 if (db->handle)
                         (void)store_db_exec(db, "ROLLBACK"); /* nothing is open if the commit did it itself */
         }
-        /* By truncation: the index that would remember a restart is in memory, and ends with this job. A checkpoint
-         * that cannot
-         * be now will be later; the commit holds. */
-        if (o->done && db->wal_frames >= db->checkpoint_frames)
-                (void)sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
         store_db_close(db, o);
 }

@@ -86,7 +86,7 @@ void store_read_history(struct store *s, enum resolution resolution, int64_t fro
 void store_read_days(struct store *s, uint32_t limit, days_answer_t answer, void *userdata);
 
 /* A consistent copy of the whole database, as of some moment after the call, into the open file fd (taken over, and
- * closed). */
+ * closed), however slow that is. -EBUSY: one is being made. */
 void store_backup(struct store *s, int fd, stored_t done, void *userdata);
 
 void store_status(struct store *s, struct storage_status *ret_status);

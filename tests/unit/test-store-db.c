@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -142,21 +143,21 @@ static void test_hours(void **state) {
  * between its end and the end of the minute in which it ends. */
 static void test_an_hour_is_one_row(void **state) {
         (void)state;
-        for (unsigned phase = 1; phase < 60; phase += 7) { /* s after the hour's beginning */
+        for (unsigned phase = 1; phase < 60; phase += 29) { /* s after the hour's beginning */
                 const usec_t begin = CLOCK_EPOCH_USEC + USEC_PER_HOUR + phase * USEC_PER_SEC;
                 unsigned put = 0;
 
                 remove_directory(NULL);
                 assert_int_equal(make_directory(NULL), 0);
-                for (usec_t at = begin; at < begin + 5 * USEC_PER_HOUR + 300 * USEC_PER_SEC; at += STORE_COMMIT_USEC) {
+                for (usec_t at = begin; at < begin + 2 * USEC_PER_HOUR + 300 * USEC_PER_SEC; at += STORE_COMMIT_USEC) {
                         struct history_row row = minute(begin + put * USEC_PER_MINUTE, 1);
                         const bool over = at >= row.until;
 
                         commit(&(struct store_batch){.at = at, .minutes = &row, .n_minutes = over});
                         put += over;
                 }
-                /* 60 minutes begin in each of five hours. */
-                assert_int_equal(ask("SELECT count(*) FROM hours"), 5);
+                /* 60 minutes begin in each of two hours. */
+                assert_int_equal(ask("SELECT count(*) FROM hours"), 2);
                 assert_int_equal(ask("SELECT min(covered_sec) FROM hours"), 3600);
                 assert_int_equal(ask("SELECT max(covered_sec) FROM hours"), 3600);
         }
@@ -267,6 +268,60 @@ static void test_a_day_twice(void **state) {
         assert_int_equal(ask("SELECT lowest_mv FROM days"), 3300 - 29);
         assert_int_equal(ask("SELECT highest_mv FROM days"), 3350 + 29);
         assert_int_equal(ask("SELECT covered_sec FROM days"), 40 * 60);
+}
+
+static int64_t log_size(void) {
+        char path[128];
+        struct stat st;
+
+        snprintf(path, sizeof(path), "%s/smartbms.db-wal", directory);
+        return stat(path, &st) == 0 ? st.st_size : -1;
+}
+
+static usec_t commit_events(usec_t at, int n) {
+        for (int i = 0; i < n; i++) {
+                const struct event event = {.at = at, .kind = EVENT_STARTED, .text = "one more"};
+
+                commit(&(struct store_batch){.at = ++at, .events = &event, .n_events = 1});
+        }
+        return at;
+}
+
+/* The log is written anew in place: it neither grows nor is it cut off, which would cost the card more than what is in
+ * it. While another program reads it has to grow. */
+static void test_the_log_stays(void **state) {
+        int64_t size, grown;
+        char path[128];
+        sqlite3_stmt *s;
+        sqlite3 *other;
+        usec_t at;
+
+        (void)state;
+        at = commit_events(START, 1); /* has made the tables, too */
+        db.checkpoint_frames = db.checkpoint_at = 20;
+        at = commit_events(at, 60);
+        size = log_size();
+        assert_true(size > 20 * 1048);
+        at = commit_events(at, 60);
+        assert_int_equal(log_size(), size);
+        use_boot(BOOT_B); /* another run, which knows nothing of the log */
+        db.checkpoint_frames = db.checkpoint_at = 20;
+        at = commit_events(at, 60);
+        assert_int_equal(log_size(), size);
+
+        snprintf(path, sizeof(path), "%s/smartbms.db", directory);
+        assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
+        assert_int_equal(sqlite3_prepare_v2(other, "SELECT id FROM events", -1, &s, NULL), SQLITE_OK);
+        assert_int_equal(sqlite3_step(s), SQLITE_ROW);
+        at = commit_events(at, 200);
+        grown = log_size();
+        assert_true(grown > size);
+        sqlite3_finalize(s);
+        sqlite3_close(other);
+        at = commit_events(at, 200);
+        assert_true(log_size() <= grown);
+        assert_int_equal(ask("SELECT count(*) FROM events"), 1 + 180 + 400);
+        assert_int_equal(ask("SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"), 1);
 }
 
 /* The newest 10,000; an id is never used again. */
@@ -411,6 +466,7 @@ int main(void) {
                 IN_DIRECTORY(test_days),
                 IN_DIRECTORY(test_boots_are_forgotten),
                 IN_DIRECTORY(test_a_day_twice),
+                IN_DIRECTORY(test_the_log_stays),
                 IN_DIRECTORY(test_events_retention),
                 IN_DIRECTORY(test_hours_retention),
                 IN_DIRECTORY(test_the_same_batch_twice),
