@@ -218,7 +218,8 @@ static void test_soc_set_limits(void **state) {
         static const struct {
                 int64_t permyriad;
                 int result;
-        } rows[] = {{-1, -ERANGE}, {0, 0}, {1, 0}, {9999, 0}, {10000, 0}, {10001, -ERANGE}};
+        } rows[] = {{-1, -ERANGE},    {0, 0}, {1, 0}, {9999, 0}, {10000, 0}, {10001, -ERANGE},
+                    {INT64_C(4294972296), -ERANGE} /* 2^32 + 5000 is no 50 % */};
         struct settings s;
         struct rig r;
 
@@ -229,6 +230,8 @@ static void test_soc_set_limits(void **state) {
                 error[0] = '\0';
                 assert_int_equal(bms_soc_set(&r.bms, r.now, rows[i].permyriad, error, sizeof(error)), rows[i].result);
                 assert_int_equal(error[0] != '\0', rows[i].result != 0);
+                if (rows[i].result != 0)
+                        assert_non_null(strstr(error, "outside 0 % to 100 %"));
                 assert_int_equal(soc_permyriad(&r.bms.soc).value, rows[i].result == 0 ? rows[i].permyriad : 5000);
         }
 
@@ -565,6 +568,23 @@ static void test_deadline(void **state) {
         assert_true(bms_deadline(&r.bms, r.now + 2 * USEC_PER_SEC) == r.now + 2500 * USEC_PER_MSEC);
 }
 
+/* B12: readings stand still from the first frame on; that it is noticed a minute later is a deadline, and once noticed
+ * it is none any more. */
+static void test_deadline_of_frozen_readings(void **state) {
+        usec_t noticed;
+        struct rig r;
+
+        (void)state;
+        rig_init(&r);
+        feed(&r, 1);
+        noticed = r.now + USEC_PER_MINUTE;
+        feed(&r, 59);
+        assert_true(bms_deadline(&r.bms, noticed - 1) == noticed);
+        feed(&r, 1);
+        assert_true(r.now == noticed);
+        assert_true(bms_deadline(&r.bms, noticed) == noticed + USEC_PER_SEC);
+}
+
 /* B5: frames that fail only the I-sum check, for 10 s. 8 steps of I1 and an I-sum of 10. */
 static void test_current_sum(void **state) {
         struct event event = {0};
@@ -732,6 +752,7 @@ int main(void) {
                 cmocka_unit_test(test_other_openings_are_no_imbalance),
                 cmocka_unit_test(test_reasons_of_monitor),
                 cmocka_unit_test(test_deadline),
+                cmocka_unit_test(test_deadline_of_frozen_readings),
                 cmocka_unit_test(test_current_sum),
                 cmocka_unit_test(test_port),
                 cmocka_unit_test(test_relay_fault),

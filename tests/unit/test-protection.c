@@ -369,6 +369,35 @@ static void test_hidden_hot_cell(void **state) {
         assert_int_equal(blocked(&b), 0);
 }
 
+/* P7: however long it is hot: its 300th detail in a row opens as surely as its second. */
+static void test_hot_cell_stays_hot(void **state) {
+        struct bench b;
+
+        (void)state;
+        bench_init(&b, false);
+        feed_detail(&b, 2, 560);
+        for (int rotation = 2; rotation <= 300; rotation++) {
+                feed_detail(&b, 2, 560);
+                assert_int_equal(blocked(&b), C | L);
+        }
+}
+
+/* A rule that is broken for longer than its frames can be counted stays broken. */
+static void test_count_of_frames_ends(void **state) {
+        struct bench b;
+
+        (void)state;
+        bench_init(&b, false);
+        set_reading(&b, HIGHEST_MV, 3650);
+        feed(&b, 2);
+        b.protection.trips[RULE_V_MAX].frames = UINT_MAX - 1;
+        for (int i = 0; i < 3; i++) {
+                feed(&b, 1);
+                assert_int_equal(blocked(&b), C);
+                assert_int_equal(protection_holding(&b.protection, RELAY_CHARGE), 1u << RULE_V_MAX);
+        }
+}
+
 /* P7: the first and the last cell too; of several the hottest is named, and of equals the first. */
 static void test_which_hot_cell(void **state) {
         static const struct {
@@ -473,6 +502,8 @@ int main(void) {
                 cmocka_unit_test(test_t_max_bypass),
                 cmocka_unit_test(test_bypass_excuse_ends),
                 cmocka_unit_test(test_hidden_hot_cell),
+                cmocka_unit_test(test_hot_cell_stays_hot),
+                cmocka_unit_test(test_count_of_frames_ends),
                 cmocka_unit_test(test_which_hot_cell),
                 cmocka_unit_test(test_details_that_say_nothing),
                 cmocka_unit_test(test_tail_current_is_for_full_only),
