@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -264,10 +265,14 @@ class PrivateBus:
                                          "--nosyslog"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                         preexec_fn=end_with_parent)
         end = now() + 10
-        while not os.path.exists(self.path):
+        while not self.listens():  # the socket's file is there before it is listened to
             assert self.process.poll() is None and now() < end, "dbus-daemon does not start"
             time.sleep(0.01)
         return self
+
+    def listens(self):
+        with socket.socket(socket.AF_UNIX) as s:
+            return s.connect_ex(self.path) == 0
 
     def stop(self):
         if self.process and self.process.poll() is None:

@@ -543,7 +543,7 @@ static void test_bounds(void **state) {
                         fail_msg("taken: %s", rows[i].lines);
                 if (!strstr(error, rows[i].words))
                         fail_msg("%zu: \"%s\" does not say \"%s\"", i, error, rows[i].words);
-                assert_memory_equal(&r.bms, &untouched, sizeof(untouched));
+                assert_untouched(&r.bms, &untouched);
         }
         /* Longer than bms_keep() ever writes: not one of ours. */
         static char big[KEPT_TEXT_MAX + 100];
@@ -551,7 +551,7 @@ static void test_bounds(void **state) {
         memcpy(big, "smartbms-state 1\nx ", 19);
         big[sizeof(big) - 2] = '\n';
         assert_int_equal(bms_restore(&r.bms, r.now, big, some64(0), error, sizeof(error)), -EINVAL);
-        assert_memory_equal(&r.bms, &untouched, sizeof(untouched));
+        assert_untouched(&r.bms, &untouched);
 }
 
 /* Two unknowns compare equal: a value that is not known is 0 (units.h). One that is known may be 0. */
@@ -647,7 +647,7 @@ static void test_any_numbers(void **state) {
                 bms_init(&r.bms, r.now, &config);
                 untouched = r.bms;
                 if (bms_restore(&r.bms, r.now, text, some64(7), error, sizeof(error)) < 0) {
-                        assert_memory_equal(&r.bms, &untouched, sizeof(untouched));
+                        assert_untouched(&r.bms, &untouched);
                         refused++;
                         continue;
                 }

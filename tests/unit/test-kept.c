@@ -405,7 +405,7 @@ static void test_refusals(void **state) {
                 assert_int_equal(bms_restore(&r.bms, r.now, rows[i].text, seconds(1), error, sizeof(error)), -EINVAL);
                 if (!strstr(error, rows[i].words))
                         fail_msg("%zu: \"%s\" does not say \"%s\"", i, error, rows[i].words);
-                assert_memory_equal(&r.bms, &untouched, sizeof(untouched));
+                assert_untouched(&r.bms, &untouched);
         }
         /* A newer version's line is none of our business. */
         rig_init(&r);
@@ -439,7 +439,7 @@ static void test_damaged_text(void **state) {
                 begin_again(&other, SECOND_BOOT);
                 untouched = other.bms;
                 if (bms_restore(&other.bms, other.now, text, seconds(1), error, sizeof(error)) < 0) {
-                        assert_memory_equal(&other.bms, &untouched, sizeof(untouched));
+                        assert_untouched(&other.bms, &untouched);
                         refused++;
                 } else {
                         taken++;

@@ -481,7 +481,7 @@ static void test_no_room_for_the_file(void **state) {
 
 /* A card that is really full, then really read-only: a file system of some pages, in a mount namespace of its own. */
 static bool mount_small(void) {
-        return unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+        return unshare(CLONE_NEWNS) == 0 && mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 &&
                mount("none", directory, "tmpfs", 0, "size=64k") == 0;
 }
 
@@ -509,9 +509,9 @@ static void test_full_and_read_only(void **state) {
         assert_can_write();
 
         put_both(GOOD, GOOD);
-        assert_return_code(mount(NULL, directory, NULL, MS_REMOUNT | MS_RDONLY, NULL), errno);
+        assert_return_code(mount("none", directory, "none", MS_REMOUNT | MS_RDONLY, NULL), errno);
         assert_cannot_write(-EROFS);
-        assert_return_code(mount(NULL, directory, NULL, MS_REMOUNT, "size=64k"), errno);
+        assert_return_code(mount("none", directory, "none", MS_REMOUNT, "size=64k"), errno);
         assert_can_write();
         assert_return_code(umount(directory), errno);
 }
