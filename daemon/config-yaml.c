@@ -280,6 +280,7 @@ static void read_root(struct reader *r, const struct node *root) {
 
 void config_init(struct config *c) {
         *c = (struct config){
+                .pack = PACK_NAME_DEFAULT,
                 .bms =
                         {
                                 .role = ROLE_GATEWAY,

@@ -5,8 +5,10 @@
  */
 
 #include "bms.h"
+#include "pack-name.h"
 
-#define CONFIG_DEFAULT_PATH "/etc/smartbms/smartbms.yaml"
+#define CONFIG_DIRECTORY "/etc/smartbms"
+#define CONFIG_DEFAULT_PATH CONFIG_DIRECTORY "/smartbms.yaml" /* further packs: NAME.yaml */
 
 enum relay_driver { RELAY_DRIVER_LOG, RELAY_DRIVER_GPIO };
 
@@ -27,6 +29,7 @@ struct config_relay {
 };
 
 struct config {
+        char pack[PACK_NAME_MAX + 1]; /* by --pack, not by the file */
         char state_directory[256]; /* by --state or $STATE_DIRECTORY, not by the file; "" = nothing is remembered */
         struct bms_config bms; /* settings included: first defaults */
 

@@ -23,11 +23,14 @@ enum { EXIT_USAGE = 2, EXIT_BAD_CONFIG = EX_CONFIG };
 /* A coil's longest pulse is 500 ms (design 6). */
 #define PULSE_WAIT_USEC (600 * USEC_PER_MSEC)
 
+#define CONFIG_PATH_SIZE (sizeof(CONFIG_DIRECTORY "/.yaml") + PACK_NAME_MAX)
+
 enum action { ACTION_RUN, ACTION_CHECK_CONFIG, ACTION_OPEN_RELAYS, ACTION_HELP, ACTION_VERSION };
 
 struct arguments {
         enum action action;
-        const char *config_path;
+        const char *pack;
+        const char *config_path; /* NULL = the pack's */
         const char *bus_address; /* NULL = the system bus */
         const char *port;        /* NULL = the config's */
         const char *state;       /* NULL = $STATE_DIRECTORY, or nothing is remembered */
@@ -41,6 +44,8 @@ static const char help[] =
         "relay,\n"
         "and answers smartbmsctl over D-Bus.\n"
         "\n"
+        "      --pack NAME        a further pack: config " CONFIG_DIRECTORY "/NAME.yaml, bus name org.smartbms1.pack_NAME;\n"
+        "                         NAME: 1 to 32 letters, digits and '_' (default: the pack \"default\")\n"
         "      --config PATH      the config file (default " CONFIG_DEFAULT_PATH ")\n"
         "      --check-config     check the config file, say what is wrong with it, and exit\n"
         "      --bus ADDRESS      D-Bus address to join instead of the system bus\n"
@@ -74,8 +79,19 @@ static int parse_level(const char *word, int *ret) {
         return -EINVAL;
 }
 
+static int take_pack(struct arguments *a) {
+        if (!pack_name_valid(optarg)) {
+                fprintf(stderr, "smartbmsd: --pack %s: expected " PACK_NAME_EXPECTED "\n", optarg);
+                return -EINVAL;
+        }
+        a->pack = optarg;
+        return 0;
+}
+
 static int take_option(int option, struct arguments *a) {
         switch (option) {
+        case 'P':
+                return take_pack(a);
         case 'c':
                 a->config_path = optarg;
                 return 0;
@@ -109,6 +125,7 @@ static int take_option(int option, struct arguments *a) {
 
 static int parse_arguments(int argc, char *argv[], struct arguments *ret) {
         static const struct option options[] = {
+                {"pack", required_argument, NULL, 'P'},
                 {"config", required_argument, NULL, 'c'},
                 {"check-config", no_argument, NULL, 'C'},
                 {"bus", required_argument, NULL, 'b'},
@@ -120,7 +137,7 @@ static int parse_arguments(int argc, char *argv[], struct arguments *ret) {
                 {"help", no_argument, NULL, 'h'},
                 {NULL, 0, NULL, 0},
         };
-        struct arguments a = {.config_path = CONFIG_DEFAULT_PATH, .log_level = LOG_INFO};
+        struct arguments a = {.pack = PACK_NAME_DEFAULT, .log_level = LOG_INFO};
         int option, r;
 
         while ((option = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
@@ -154,12 +171,22 @@ static int choose_state_directory(const struct arguments *a, struct config *conf
         return 0;
 }
 
-static int load_config(const struct arguments *a, struct config *ret) {
+/* "default" has the name that the only pack's file had from the beginning. */
+static const char *config_path(const struct arguments *a, char ret_path[static CONFIG_PATH_SIZE]) {
+        if (a->config_path)
+                return a->config_path;
+        if (strcmp(a->pack, PACK_NAME_DEFAULT) == 0)
+                return CONFIG_DEFAULT_PATH;
+        (void)snprintf(ret_path, CONFIG_PATH_SIZE, CONFIG_DIRECTORY "/%s.yaml", a->pack);
+        return ret_path;
+}
+
+static int load_config(const struct arguments *a, const char *path, struct config *ret) {
         struct config config;
         char *error = NULL;
         int r;
 
-        r = config_load(a->config_path, &config, &error);
+        r = config_load(path, &config, &error);
         if (r < 0) {
                 /* one line of the log for each problem */
                 char *rest = NULL;
@@ -168,6 +195,7 @@ static int load_config(const struct arguments *a, struct config *ret) {
                 free(error);
                 return r;
         }
+        strcpy(config.pack, a->pack); /* valid, so it fits */
         if (a->port) {
                 if (strlen(a->port) >= sizeof(config.port_path)) {
                         log_error("--port: the path is too long");
@@ -250,7 +278,7 @@ static int run(const struct arguments *a, const struct config *config) {
         if (r >= 0)
                 r = add_signals(event, m);
         if (r >= 0) {
-                log_info("smartbmsd " SMARTBMS_VERSION " started");
+                log_info("smartbmsd " SMARTBMS_VERSION " started for pack %s", config->pack);
                 r = sd_event_loop(event); /* what sd_event_exit() was given */
         }
         if (r < 0)
@@ -296,8 +324,10 @@ static int open_relays(const struct config *config) {
 }
 
 int main(int argc, char *argv[]) {
+        char pack_path[CONFIG_PATH_SIZE];
         struct arguments a;
         struct config config;
+        const char *path;
         int r;
 
         if (parse_arguments(argc, argv, &a) < 0) {
@@ -311,14 +341,15 @@ int main(int argc, char *argv[]) {
 
         log_open();
         log_set_max_level(a.log_level);
-        r = load_config(&a, &config);
+        path = config_path(&a, pack_path);
+        r = load_config(&a, path, &config);
         if (r <
             0) /* a file that cannot be read just now may be read the next time; one that is wrong stays so */
                 return a.action == ACTION_CHECK_CONFIG || r == -EIO ? EXIT_FAILURE : EXIT_BAD_CONFIG;
 
         switch (a.action) {
         case ACTION_CHECK_CONFIG:
-                printf("%s: good\n", a.config_path);
+                printf("%s: good\n", path);
                 return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
         case ACTION_OPEN_RELAYS:
                 return open_relays(&config);

@@ -306,7 +306,7 @@ static int add_adapters(struct manager *m, const char *bus_address) {
                 log_error("Cannot set up the extended data output: %s", strerror(-r));
                 return r;
         }
-        r = bus_new(m->event, bus_address, &m->config.bms.settings, &bus_callbacks, &m->bus);
+        r = bus_new(m->event, bus_address, m->config.pack, &m->config.bms.settings, &bus_callbacks, &m->bus);
         if (r < 0) {
                 log_error("Cannot set up D-Bus%s%s: %s", bus_address ? " at " : "",
                           bus_address ? bus_address : "", strerror(-r));
