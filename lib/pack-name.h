@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* What a machine with more than one pack calls them: one daemon each, told apart by name. Does not know what a pack is. */
+/* What a machine with more than one pack calls them: one daemon each, told apart by name. Does not know what a pack
+ * is. */
 
 #include <stdbool.h>
 #include <stddef.h>
