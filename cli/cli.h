@@ -36,10 +36,12 @@ enum option_flags {
         OPTION_RESOLUTION = 1 << 11,
         OPTION_CSV = 1 << 12,
         OPTION_FOLLOW = 1 << 13,
+        OPTION_PACK = 1 << 14, /* for every verb but packs */
 };
 
 struct cli {
         const char *address; /* --bus; NULL = the system bus */
+        const char *pack;    /* --pack */
         unsigned options;    /* the OPTION_ flags that were given */
         int64_t minutes, count, days;
         const char *from, *to, *resolution;
@@ -69,6 +71,7 @@ extern const struct verb verbs[];
 extern const size_t n_verbs;
 
 /* verb-*.c */
+int check_packs(struct cli *c);
 int check_names(struct cli *c);
 int check_changes(struct cli *c);
 int check_relay(struct cli *c);
@@ -79,6 +82,7 @@ int check_clear(struct cli *c);
 int check_history(struct cli *c);
 int check_events(struct cli *c);
 int verb_status(struct cli *c);
+int verb_packs(struct cli *c);
 int verb_cells(struct cli *c);
 int verb_cells_accept(struct cli *c);
 int verb_monitor(struct cli *c);

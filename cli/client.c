@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -63,9 +64,15 @@ static int connect_bus(const char *address, sd_bus **ret) {
         return 0;
 }
 
-int client_open(struct client *c, const char *address) {
+void client_choose_pack(struct client *c, const char *pack) {
+        c->pack = pack;
+        pack_bus_name(pack, c->name);
+}
+
+int client_open(struct client *c, const char *address, const char *pack) {
         int r;
 
+        client_choose_pack(c, pack);
         c->address = address;
         c->bus = NULL;
         /* sd-bus skips what it does not understand, and then finds no address left to connect to. */
@@ -97,7 +104,7 @@ int client_new_call(struct client *c, const char *interface, const char *method,
         sd_bus_message *m = NULL;
         int r;
 
-        r = sd_bus_message_new_method_call(c->bus, &m, SMARTBMS_BUS_NAME, SMARTBMS_BUS_PATH, interface,
+        r = sd_bus_message_new_method_call(c->bus, &m, c->name, SMARTBMS_BUS_PATH, interface,
                                            method);
         if (r >= 0)
                 r = sd_bus_message_set_auto_start(m, false);
@@ -116,14 +123,24 @@ static bool is_any(const sd_bus_error *error, const char *const *names) {
         return false;
 }
 
+static void say_absent(struct client *c) {
+        if (strcmp(c->pack, PACK_NAME_DEFAULT) == 0)
+                snprintf(c->error, sizeof(c->error),
+                         "smartbmsd is not running (start it: systemctl start smartbmsd)");
+        else
+                snprintf(c->error, sizeof(c->error),
+                         "smartbmsd is not running for pack %s (start it: systemctl start smartbmsd@%s; which are: "
+                         "smartbmsctl packs)",
+                         c->pack, c->pack);
+}
+
 static int call_failed(struct client *c, int r, const sd_bus_error *error) {
         static const char *const absent[] = {SD_BUS_ERROR_SERVICE_UNKNOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER,
                                              SD_BUS_ERROR_DISCONNECTED, NULL};
         static const char *const silent[] = {SD_BUS_ERROR_NO_REPLY, SD_BUS_ERROR_TIMEOUT, NULL};
 
         if (is_any(error, absent) || r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE) {
-                snprintf(c->error, sizeof(c->error),
-                         "smartbmsd is not running (start it: systemctl start smartbmsd)");
+                say_absent(c);
                 return EXIT_NO_DAEMON;
         }
         if (is_any(error, silent) || r == -ETIMEDOUT) {
@@ -179,6 +196,54 @@ int client_get_all(struct client *c, const char *interface, sd_bus_message **ret
         r = sd_bus_message_append(m, "s", interface);
         r = r < 0 ? client_bad_reply(c, r) : client_send(c, m, CLIENT_READ_TIMEOUT_USEC, ret_reply);
         sd_bus_message_unref(m);
+        return r;
+}
+
+static int by_name(const void *a, const void *b) {
+        const char *const x = a, *const y = b;
+        const bool first_x = strcmp(x, PACK_NAME_DEFAULT) == 0, first_y = strcmp(y, PACK_NAME_DEFAULT) == 0;
+
+        return first_x != first_y ? (first_x ? -1 : 1) : strcmp(x, y);
+}
+
+static int read_packs(sd_bus_message *reply, struct client_packs *ret) {
+        const char *name;
+        int r;
+
+        ret->n = 0;
+        r = sd_bus_message_enter_container(reply, 'a', "s");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_read(reply, "s", &name)) > 0) {
+                const char *pack = pack_of_bus_name(name);
+
+                if (pack && ret->n < CLIENT_PACKS_MAX)
+                        strcpy(ret->names[ret->n++], pack); /* valid, so it fits */
+        }
+        if (r < 0)
+                return r;
+        qsort(ret->names, (size_t)ret->n, sizeof(ret->names[0]), by_name);
+        return 0;
+}
+
+int client_list_packs(struct client *c, struct client_packs *ret) {
+        sd_bus_message *call = NULL, *reply = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_call(c->bus, &call, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                           "org.freedesktop.DBus", "ListNames");
+        if (r < 0)
+                return client_bad_call(c, "ListNames", r);
+        r = client_send(c, call, CLIENT_READ_TIMEOUT_USEC, &reply);
+        if (r == 0 && read_packs(reply, ret) < 0)
+                r = client_bad_reply(c, -EBADMSG);
+        sd_bus_message_unref(call);
+        sd_bus_message_unref(reply);
+        if (r == 0 && ret->n == 0) {
+                snprintf(c->error, sizeof(c->error),
+                         "smartbmsd is not running, for no pack (start it: systemctl start smartbmsd)");
+                r = EXIT_NO_DAEMON;
+        }
         return r;
 }
 

@@ -6,11 +6,11 @@
 
 #include <systemd/sd-bus.h>
 
+#include "pack-name.h"
 #include "units.h"
 
-#define SMARTBMS_BUS_NAME "org.smartbms1"
 #define SMARTBMS_BUS_PATH "/org/smartbms1"
-#define SMARTBMS_INTERFACE(name) "org.smartbms1." name
+#define SMARTBMS_INTERFACE(name) PACK_BUS_NAME "." name
 #define SMARTBMS_ERROR_NOT_STORED "org.smartbms1.Error.NotStored"
 
 /* Reading answers from memory: a daemon that needs longer hangs. */
@@ -24,13 +24,26 @@
 
 struct client {
         const char *address;          /* NULL = the system bus */
+        const char *pack;             /* whose daemon is meant */
+        char name[PACK_BUS_NAME_SIZE]; /* and its name on the bus */
         sd_bus *bus;                  /* NULL = not connected */
         char error[CLIENT_ERROR_MAX]; /* the newest failure, one sentence */
 };
 
 /* Each returns 0 or an exit code (EXIT_NO_DAEMON, EXIT_REFUSED, EXIT_NOT_STORED) with client.error set. */
-int client_open(struct client *c, const char *address);
+int client_open(struct client *c, const char *address, const char *pack);
 void client_close(struct client *c);
+
+/* The packs whose daemons are on the bus: the default one first, then by name. None at all is EXIT_NO_DAEMON. */
+#define CLIENT_PACKS_MAX 256
+struct client_packs {
+        int n;
+        char names[CLIENT_PACKS_MAX][PACK_NAME_MAX + 1];
+};
+int client_list_packs(struct client *c, struct client_packs *ret);
+
+/* Whose daemon is meant from now on; the connection stays. */
+void client_choose_pack(struct client *c, const char *pack);
 
 int client_new_call(struct client *c, const char *interface, const char *method, sd_bus_message **ret);
 int client_send(struct client *c, sd_bus_message *call, usec_t timeout, sd_bus_message **ret_reply);

@@ -16,6 +16,7 @@
 const struct verb verbs[] = {
         {"status", "", "the pack, its state of charge, relays and alarms", 0, 0, OPTION_JSON, false, NULL,
          verb_status},
+        {"packs", "", "all packs whose smartbmsd is running", 0, 0, OPTION_JSON, false, check_packs, verb_packs},
         {"cells", "", "every cell's voltage and temperature", 0, 0, OPTION_JSON, false, NULL, verb_cells},
         {"cells accept", "", "take the number of cells heard now as the pack's", 0, 0, 0, false, NULL,
          verb_cells_accept},
@@ -86,6 +87,7 @@ struct option {
 
 static const struct option options[] = {
         {"--bus", true, 0},
+        {"--pack", true, OPTION_PACK},
         {"--json", false, OPTION_JSON},
         {"--minutes", true, OPTION_MINUTES},
         {"--count", true, OPTION_COUNT},
@@ -140,6 +142,11 @@ static int option_value(struct cli *c, const struct option *o, const char *value
         switch (o->flag) {
         case 0:
                 c->address = value;
+                return 0;
+        case OPTION_PACK:
+                if (!pack_name_valid(value))
+                        return fail(EXIT_USAGE, "--pack %s: expected " PACK_NAME_EXPECTED, value);
+                c->pack = value;
                 return 0;
         case OPTION_MINUTES:
                 return whole_value(o->name, value, 30, &c->minutes);
@@ -241,7 +248,7 @@ static int check_usage(const struct cli *c, const struct verb *v) {
         if (c->n_args < v->min_args || (v->max_args >= 0 && c->n_args > v->max_args))
                 return fail(EXIT_USAGE, "usage: smartbmsctl %s%s%s", v->name, v->args[0] ? " " : "", v->args);
         for (size_t k = 0; k < N_OPTIONS; k++)
-                if (c->options & options[k].flag & ~v->options)
+                if (c->options & options[k].flag & ~(v->options | OPTION_PACK))
                         return fail(EXIT_USAGE, "%s does not take %s", v->name, options[k].name);
         return 0;
 }
@@ -263,7 +270,7 @@ static int run_verb(struct cli *c, char *const *words, int n) {
         if (r != 0)
                 return r;
         if (!verb->offline) {
-                r = client_open(&c->client, c->address);
+                r = client_open(&c->client, c->address, c->pack);
                 if (r != 0)
                         return fail(r, "%s", c->client.error);
         }
@@ -275,7 +282,7 @@ static int run_verb(struct cli *c, char *const *words, int n) {
 }
 
 int main(int argc, char *argv[]) {
-        struct cli c = {.address = NULL};
+        struct cli c = {.pack = PACK_NAME_DEFAULT};
         char **words;
         bool only_words = false;
         int n = 0, r = 0;

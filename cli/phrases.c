@@ -20,6 +20,20 @@ const char *phrase_relay(const struct reading_relay *relay, char ret[static PHRA
         return ret;
 }
 
+const char *phrase_relay_word(const struct reading_relay *relay, char ret[static PHRASE_MAX]) {
+        const char *commanded = relay->closed ? "closed" : "open";
+
+        if (!relay->mapped)
+                snprintf(ret, PHRASE_MAX, "%s", relay->closed ? "allowed" : "barred");
+        else if (!relay->confirmed.known)
+                snprintf(ret, PHRASE_MAX, "%s?", commanded);
+        else if ((relay->confirmed.value != 0) == relay->closed)
+                snprintf(ret, PHRASE_MAX, "%s", commanded);
+        else
+                snprintf(ret, PHRASE_MAX, "%s!%s", commanded, relay->confirmed.value ? "closed" : "open");
+        return ret;
+}
+
 /* Out of range comes before balancing: red wins over yellow. A number of 0 cannot be out of range. */
 static bool is_red(const struct reading_cell *cell) {
         return cell->v_red || cell->t_red;

@@ -11,6 +11,10 @@
  * facts (P16). */
 const char *phrase_relay(const struct reading_relay *relay, char ret[static PHRASE_MAX]);
 
+/* The same in a column's width: "closed" is confirmed, "closed?" is commanded and not confirmed, "closed!open" is
+ * commanded closed while the feedback input says open; "allowed" and "barred" where no relay is driven. */
+const char *phrase_relay_word(const struct reading_relay *relay, char ret[static PHRASE_MAX]);
+
 /* One letter for a cell's state, so that colour is not the only sign: 'G' safe, 'B' balancing, 'H' / 'L'
  * voltage beyond V-max / V-min, 'T' temperature out of range, 'M' missing from the rotation, '?' never heard.
  */

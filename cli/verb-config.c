@@ -33,9 +33,10 @@ static void run_daemon(char *const argv[]) {
 #define CANNOT_RUN 127
 
 int verb_config_check(struct cli *c) {
+        /* argv's strings are not constant by its type only */
         char *const with_file[] = {"smartbmsd", "--check-config", "--config",
                                    c->n_args > 0 ? c->args[0] : NULL, NULL};
-        char *const without[] = {"smartbmsd", "--check-config", NULL};
+        char *const without[] = {"smartbmsd", "--check-config", "--pack", (char *)c->pack, NULL};
         int status;
         pid_t pid;
 

@@ -237,7 +237,7 @@ static int follow(struct follow *f) {
         int r;
 
         /* Before the first look, so that nothing can happen in between. */
-        r = sd_bus_match_signal(f->cli->client.bus, NULL, SMARTBMS_BUS_NAME, SMARTBMS_BUS_PATH,
+        r = sd_bus_match_signal(f->cli->client.bus, NULL, f->cli->client.name, SMARTBMS_BUS_PATH,
                                 SMARTBMS_INTERFACE("Events"), "Event", on_event, f);
         if (r < 0)
                 return fail(EXIT_REFUSED, "cannot listen for events: %s", strerror(-r));

@@ -222,7 +222,7 @@ int verb_settings_import(struct cli *c) {
         free(text);
         if (r != 0)
                 return r;
-        r = client_open(&c->client, c->address);
+        r = client_open(&c->client, c->address, c->pack);
         if (r == 0)
                 r = reading_fetch_settings(&c->client, &before, NULL);
         if (r == 0)

@@ -54,7 +54,7 @@ int verb_help(struct cli *c) {
                 return r == EXIT_OK && strcmp(c->args[0], "settings") == 0 ? help_settings() : r;
         }
 
-        printf("smartbmsctl [--bus ADDRESS] [--json] COMMAND ...\n\n");
+        printf("smartbmsctl [--pack NAME] [--bus ADDRESS] [--json] COMMAND ...\n\n");
         for (size_t i = 0; i < n_verbs; i++) {
                 char synopsis[160];
 
@@ -65,7 +65,8 @@ int verb_help(struct cli *c) {
                 else
                         printf("  %-26s  %s\n", synopsis, verbs[i].help);
         }
-        printf("\n--bus ADDRESS  another bus than the system's, such as unix:path=/run/bus\n"
+        printf("\n--pack NAME    another pack than the only one, \"default\": smartbmsctl packs shows them\n"
+               "--bus ADDRESS  another bus than the system's, such as unix:path=/run/bus\n"
                "--json         a JSON document instead of text, for every command that reads\n\n"
                "Values take units: 3.65V, 3650mV, 95%%, 1.92kWh, -5C, 5min. The settings: smartbmsctl help "
                "settings\n"

@@ -181,7 +181,7 @@ int verb_monitor(struct cli *c) {
         int64_t printed = 0, last_serial = -1;
         int r;
 
-        r = sd_bus_match_signal(c->client.bus, NULL, SMARTBMS_BUS_NAME, SMARTBMS_BUS_PATH,
+        r = sd_bus_match_signal(c->client.bus, NULL, c->client.name, SMARTBMS_BUS_PATH,
                                 "org.freedesktop.DBus.Properties", "PropertiesChanged", on_changed, &changed);
         if (r < 0)
                 return fail(EXIT_REFUSED, "cannot listen for changes: %s", strerror(-r));

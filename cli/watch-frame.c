@@ -28,8 +28,8 @@ static int draw_title(const struct watch_view *v, struct screen *s, int row) {
         int column;
 
         screen_fill(s, row, 0, s->columns, STYLE_TITLE, ' ');
-        column = screen_put(s, row, 1, STYLE_TITLE, "smartbms  %s  link %s", v->manager.role,
-                            reading_text(r, "LinkState"));
+        column = screen_put(s, row, 1, STYLE_TITLE, "smartbms%s%s  %s  link %s", v->pack[0] ? " " : "", v->pack,
+                            v->manager.role, reading_text(r, "LinkState"));
         if (ms.known)
                 column = screen_put(s, row, column, STYLE_TITLE, ", %s ago",
                                     format_age((usec_t)clamp64(ms.value, 0, INT64_MAX / 1000) * 1000, age));
@@ -309,7 +309,7 @@ static void draw_keys(struct screen *s) {
 
 static int draw_down(const struct watch_view *v, struct screen *s) {
         screen_fill(s, 0, 0, s->columns, STYLE_TITLE, ' ');
-        screen_put(s, 0, 1, STYLE_TITLE, "smartbms");
+        screen_put(s, 0, 1, STYLE_TITLE, "smartbms%s%s", v->pack[0] ? " " : "", v->pack);
         screen_put(s, 0, s->columns - (int)strlen(v->clock) - 1, STYLE_TITLE, "%s", v->clock);
         screen_put(s, 2, 1, STYLE_ALARM, " %s ", v->trouble);
         screen_put(s, 4, 1, STYLE_NORMAL,

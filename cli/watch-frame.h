@@ -11,6 +11,7 @@ struct watch_view {
         bool up;           /* the daemon answered; else only trouble is shown */
         char trouble[256]; /* why it did not */
         char clock[16];    /* "12:34:56" */
+        char pack[PACK_NAME_MAX + 1]; /* "": the only one, which needs no name */
         struct reading reading;
         struct reading_manager manager;
         struct reading_relays relays;

@@ -127,11 +127,11 @@ static void connect_client(struct watch *w) {
         if (client->bus && sd_bus_is_open(client->bus) > 0)
                 return;
         client_close(client);
-        if (client_open(client, w->cli->address) != 0)
+        if (client_open(client, w->cli->address, w->cli->pack) != 0)
                 return;
         r = sd_bus_attach_event(client->bus, w->event, 0);
         if (r >= 0)
-                r = sd_bus_match_signal(client->bus, NULL, SMARTBMS_BUS_NAME, SMARTBMS_BUS_PATH,
+                r = sd_bus_match_signal(client->bus, NULL, client->name, SMARTBMS_BUS_PATH,
                                         "org.freedesktop.DBus.Properties", "PropertiesChanged", on_changed,
                                         w);
         /* Without signals the view still moves once a second. */
@@ -282,7 +282,7 @@ static int watch_once(struct watch *w) {
         struct cli *c = w->cli;
         int rows, columns, r;
 
-        r = client_open(&c->client, c->address);
+        r = client_open(&c->client, c->address, c->pack);
         if (r != 0)
                 return fail(r, "%s", c->client.error);
         fetch_view(&c->client, &w->view);
@@ -311,6 +311,8 @@ int verb_watch(struct cli *c) {
         if (!w)
                 return fail(EXIT_REFUSED, "out of memory");
         w->cli = c;
+        if (strcmp(c->pack, PACK_NAME_DEFAULT) != 0)
+                strcpy(w->view.pack, c->pack); /* valid, so it fits */
         w->how = terminal_output();
         r = c->options & OPTION_ONCE ? watch_once(w) : watch_loop(w);
         client_close(&c->client);

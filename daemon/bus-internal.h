@@ -9,8 +9,10 @@
 
 #include "bus.h"
 #include "fields.h"
+#include "pack-name.h"
 
-#define BUS_NAME "org.smartbms1"
+/* Interfaces and errors of every pack are called so; the name on the bus is each pack's own. */
+#define BUS_NAME PACK_BUS_NAME
 #define BUS_PATH "/org/smartbms1"
 #define BUS_INTERFACE_MANAGER BUS_NAME ".Manager"
 #define BUS_INTERFACE_PACK BUS_NAME ".Pack"
@@ -62,6 +64,7 @@ struct bus_caller {
 struct bus {
         sd_event *event;
         char *address;
+        char name[PACK_BUS_NAME_SIZE];
         struct settings defaults;
         struct bus_callbacks callbacks;
 

@@ -66,7 +66,7 @@ static int on_name(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         (void)ret_error;
         if (sd_bus_message_is_method_error(m, NULL)) {
                 log_full(b->name_refused ? LOG_DEBUG : LOG_ERR,
-                         "The bus refuses the name %s: %s. Is its policy installed?", BUS_NAME,
+                         "The bus refuses the name %s: %s. Is its policy installed?", b->name,
                          sd_bus_message_get_error(m)->message);
                 b->name_refused = true;
                 retry_in(b, NAME_RETRY_USEC);
@@ -75,9 +75,9 @@ static int on_name(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         if (sd_bus_message_read(m, "u", &answer) < 0)
                 return 0;
         if (answer == 1 || answer == 4) /* primary owner, already so */
-                log_info("Joined the bus as %s", BUS_NAME);
+                log_info("Joined the bus as %s", b->name);
         else
-                log_warning("Another program owns the bus name %s: waiting for it", BUS_NAME);
+                log_warning("Another program owns the bus name %s: waiting for it", b->name);
         b->down_logged = b->name_refused = false;
         return 0;
 }
@@ -104,7 +104,7 @@ static int start(struct bus *b) {
         if (r >= 0)
                 /* queued, so that a connection of ours the bus has not yet seen closing does not lose us the
                  * name */
-                r = sd_bus_request_name_async(b->connection, NULL, BUS_NAME, SD_BUS_NAME_QUEUE, on_name, b);
+                r = sd_bus_request_name_async(b->connection, NULL, b->name, SD_BUS_NAME_QUEUE, on_name, b);
         return r;
 }
 
@@ -187,7 +187,7 @@ static int check_address(const char *address) {
         return 0;
 }
 
-int bus_new(sd_event *event, const char *address, const struct settings *defaults,
+int bus_new(sd_event *event, const char *address, const char *pack, const struct settings *defaults,
             const struct bus_callbacks *callbacks, struct bus **ret) {
         struct bus *b;
         int r;
@@ -201,6 +201,7 @@ int bus_new(sd_event *event, const char *address, const struct settings *default
         if (!address)
                 address = secure_getenv("DBUS_SYSTEM_BUS_ADDRESS");
         b->address = strdup(address ? address : SYSTEM_BUS_ADDRESS);
+        pack_bus_name(pack, b->name);
         bus_callers_init(b);
         r = b->address ? check_address(b->address) : -ENOMEM;
         if (r >= 0)

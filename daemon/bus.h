@@ -57,9 +57,9 @@ struct bus_callbacks {
         void *userdata;
 };
 
-/* address: NULL = the system bus, else any D-Bus address. defaults: the config's settings (Reset, Defaults).
- * A bus that is not there is no error; -EINVAL: that is no address. */
-int bus_new(sd_event *event, const char *address, const struct settings *defaults,
+/* address: NULL = the system bus, else any D-Bus address. pack: whose name is taken on it. defaults: the config's
+ * settings (Reset, Defaults). A bus that is not there is no error; -EINVAL: that is no address. */
+int bus_new(sd_event *event, const char *address, const char *pack, const struct settings *defaults,
             const struct bus_callbacks *callbacks, struct bus **ret);
 
 /* Whoever still holds a struct bus_reply or the answer_userdata of a question must be gone before. */

@@ -2,12 +2,12 @@
 #pragma once
 
 /* How values are read from the config's tree, with a problem in its place for each that is not what was
- * expected. For config-yaml.c and config-relays.c. */
+ * expected. For config-yaml.c, config-relays.c and config-lines.c. */
 
 #include "config.h"
 #include "yaml-tree.h"
 
-#define CONFIG_LINES_MAX (_RELAY_MAX * 4U)
+#define CONFIG_LINES_MAX (_RELAY_MAX * 4U + _LED_MAX + 2U)
 #define CONFIG_KEYS_MAX 32U
 
 struct reader {
@@ -22,6 +22,9 @@ struct reader {
         const struct node *relay_nodes[_RELAY_MAX];
         const struct node *relay_seen[_RELAY_MAX][CONFIG_KEYS_MAX];
         bool relay_ok[_RELAY_MAX]; /* nothing wrong with it so far */
+        bool contacts_v2[_RELAY_MAX];
+
+        /* For config-lines.c. */
         const struct node *line_nodes[CONFIG_LINES_MAX];
         const struct config_line *lines[CONFIG_LINES_MAX];
         size_t n_lines;
@@ -64,6 +67,14 @@ bool reader_map(struct reader *r, const struct node *map, const struct key *keys
 /* For the first two rows of a "this or that" mapping. */
 void reader_check_exactly_one(struct reader *r, const struct node *map, const struct node *const *seen,
                               const char *expected);
+
+/* config-lines.c: "chip-label:offset" or "LINE-NAME", '!' in front for active low; keys whose value is one; and, when
+ * the whole file is read, whether one is used twice. */
+void reader_line(struct reader *r, const struct node *value, struct config_line *ret);
+void reader_leds(struct reader *r, const struct node *value);
+void reader_button(struct reader *r, const struct node *value);
+void reader_heartbeat(struct reader *r, const struct node *value);
+void reader_check_lines(struct reader *r);
 
 /* config-relays.c: the mapping relays:, and what only shows when the whole file is read. */
 void reader_relays(struct reader *r, const struct node *value);

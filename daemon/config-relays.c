@@ -1,83 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-#include <ctype.h>
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "config-reader.h"
 #include "names.h"
 
-#define KERNEL_NAME_MAX 31U /* chip labels, line names: GPIO_MAX_NAME_SIZE less the end */
-
-static bool is_kernel_number(const char *text, size_t length) {
-        static const char prefix[] = "gpiochip";
-        const char *name = strncmp(text, "/dev/", 5) == 0 ? text + 5 : text;
-
-        if (strncmp(name, prefix, sizeof(prefix) - 1) != 0)
-                return false;
-        name += sizeof(prefix) - 1;
-        while (name < text + length && isdigit((unsigned char)*name))
-                name++;
-        return name == text + length;
-}
-
-/* "chip-label:offset" or "LINE-NAME", '!' in front for active low. */
-static void read_line(struct reader *r, const struct node *value, struct config_line *ret) {
-        static const char expected[] =
-                "\"chip-label:offset\" or \"LINE-NAME\" (both are in gpioinfo's output)";
-        const char *text = reader_scalar(r, value, expected), *colon;
-        struct config_line line = {.present = true};
-        unsigned long offset;
-        char *end;
-
-        if (!text)
-                return;
-        if (*text == '!') {
-                line.active_low = true;
-                text++;
-        }
-        colon = strrchr(text, ':');
-        size_t length = colon ? (size_t)(colon - text) : strlen(text);
-        if (is_kernel_number(text, length)) {
-                COMPLAIN(r, value,
-                         "'%.48s' names a chip by the kernel's number, which changes (a Pi 5 renumbers its "
-                         "chips); expected %s",
-                         value->text, expected);
-                return;
-        }
-        if (length == 0 || length > KERNEL_NAME_MAX) {
-                reader_complain_value(r, value, expected);
-                return;
-        }
-        if (colon) {
-                errno = 0;
-                offset = strtoul(colon + 1, &end, 10);
-                if (!isdigit((unsigned char)colon[1]) || *end || errno || offset > UINT16_MAX) {
-                        reader_complain_value(r, value, expected);
-                        return;
-                }
-                line.offset = (unsigned)offset;
-        }
-        memcpy(colon ? line.chip : line.name, text, length);
-        *ret = line;
-        r->line_nodes[r->n_lines] = value;
-        r->lines[r->n_lines++] = ret;
-}
-
 static void read_relay_set(struct reader *r, const struct node *value) {
-        read_line(r, value, &r->config->relays[r->relay].set);
+        reader_line(r, value, &r->config->relays[r->relay].set);
 }
 
 static void read_relay_reset(struct reader *r, const struct node *value) {
-        read_line(r, value, &r->config->relays[r->relay].reset);
+        reader_line(r, value, &r->config->relays[r->relay].reset);
 }
 
 static void read_relay_line(struct reader *r, const struct node *value) {
-        read_line(r, value, &r->config->relays[r->relay].line);
+        reader_line(r, value, &r->config->relays[r->relay].line);
 }
 
 static void read_relay_feedback(struct reader *r, const struct node *value) {
-        read_line(r, value, &r->config->relays[r->relay].feedback);
+        reader_line(r, value, &r->config->relays[r->relay].feedback);
 }
 
 static void read_relay_type(struct reader *r, const struct node *value) {
@@ -95,7 +33,17 @@ static void read_relay_pulse(struct reader *r, const struct node *value) {
                 r->config->relays[r->relay].pulse_msec = (unsigned)v;
 }
 
-enum { KEY_TYPE, KEY_SET, KEY_RESET, KEY_LINE, KEY_PULSE, KEY_FEEDBACK };
+/* Manual, "Load relay": a changeover contact of which pin 2 is common. Boards v1.x allow discharging through pins 1 and
+ * 2, as the charge relay does, boards v2.x through pins 2 and 3. */
+static void read_relay_contacts(struct reader *r, const struct node *value) {
+        static const struct word words[] = {{"v1", 1}, {"v2", 2}, {0}};
+        int v;
+
+        if (reader_word(r, value, words, "v1 (pins 1 and 2 when allowed) or v2 (pins 2 and 3)", &v))
+                r->contacts_v2[r->relay] = v == 2;
+}
+
+enum { KEY_TYPE, KEY_SET, KEY_RESET, KEY_LINE, KEY_PULSE, KEY_FEEDBACK, KEY_CONTACTS };
 static const struct key relay_table[] = {
         [KEY_TYPE] = {"type", read_relay_type},
         [KEY_SET] = {"set", read_relay_set},
@@ -103,6 +51,7 @@ static const struct key relay_table[] = {
         [KEY_LINE] = {"line", read_relay_line},
         [KEY_PULSE] = {"pulse", read_relay_pulse},
         [KEY_FEEDBACK] = {"feedback", read_relay_feedback},
+        [KEY_CONTACTS] = {"contacts", read_relay_contacts},
         {0},
 };
 
@@ -134,6 +83,31 @@ static void check_relay(struct reader *r) {
                 if (seen[not [i]])
                         COMPLAIN(r, seen[not [i]], "'%s' does not fit a %s relay; expected %s",
                                  relay_table[not [i]].name, type, latching ? "set: and reset:" : "line:");
+}
+
+/* v2 uses the contact that reset closes. A monostable relay's would be closed without current: the load would go on
+ * when the daemon dies or a wire comes off. */
+static void check_contacts(struct reader *r) {
+        const struct node *key = r->relay_seen[r->relay][KEY_CONTACTS];
+        struct config_relay *relay = &r->config->relays[r->relay];
+
+        if (!key)
+                return;
+        if (r->relay == RELAY_CHARGE) {
+                COMPLAIN(r, key, "'contacts' is for the load relay; the charge relay's are the same on all boards");
+                return;
+        }
+        if (!r->contacts_v2[r->relay])
+                return;
+        if (!relay->latching) {
+                COMPLAIN(r, key,
+                         "contacts v2 of a monostable relay are closed while it has no current: the load would be on "
+                         "when nothing works; expected type: latching or contacts: v1");
+                return;
+        }
+        struct config_line set = relay->set;
+        relay->set = relay->reset;
+        relay->reset = set;
 }
 
 static void read_relay(struct reader *r, const struct node *value, enum relay_id relay) {
@@ -173,20 +147,6 @@ void reader_relays(struct reader *r, const struct node *value) {
                 COMPLAIN(r, value, "no driver; expected driver: log or driver: gpio");
 }
 
-static void check_lines(struct reader *r) {
-        for (size_t i = 1; i < r->n_lines; i++)
-                for (size_t j = 0; j < i; j++) {
-                        const struct config_line *a = r->lines[i], *b = r->lines[j];
-                        if (strcmp(a->chip, b->chip) == 0 && strcmp(a->name, b->name) == 0 &&
-                            a->offset == b->offset) {
-                                COMPLAIN(r, r->line_nodes[i],
-                                         "'%.40s' is used twice (line %zu); expected a line of its own",
-                                         r->line_nodes[i]->text, r->line_nodes[j]->line);
-                                break;
-                        }
-                }
-}
-
 void reader_check_relays(struct reader *r) {
         struct config *c = r->config;
 
@@ -203,9 +163,10 @@ void reader_check_relays(struct reader *r) {
                                  "driver gpio without a relay; expected charge: {...} or load: {...}");
         }
         for (r->relay = 0; r->relay < _RELAY_MAX; r->relay++)
-                if (r->relay_ok[r->relay])
+                if (r->relay_ok[r->relay]) {
                         check_relay(r);
+                        check_contacts(r);
+                }
         for (int i = 0; i < _RELAY_MAX; i++)
                 c->bms.mapped[i] = c->bms.role == ROLE_GATEWAY || c->relays[i].present;
-        check_lines(r);
 }

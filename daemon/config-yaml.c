@@ -264,6 +264,9 @@ static void read_root(struct reader *r, const struct node *root) {
                                           {"sensor_type", read_sensor_type},
                                           {"deadman_on_ineffective", read_deadman},
                                           {"relays", reader_relays},
+                                          {"leds", reader_leds},
+                                          {"button", reader_button},
+                                          {"heartbeat", reader_heartbeat},
                                           {"output", read_output},
                                           {"settings", read_settings},
                                           {0}};
@@ -274,12 +277,14 @@ static void read_root(struct reader *r, const struct node *root) {
         if (!r->port)
                 COMPLAIN(r, root, "no port; expected port: {path: /dev/...} or port: {usb: \"0403:6001\"}");
         reader_check_relays(r);
+        reader_check_lines(r);
         check_output(r);
         check_monitor_settings(r);
 }
 
 void config_init(struct config *c) {
         *c = (struct config){
+                .pack = PACK_NAME_DEFAULT,
                 .bms =
                         {
                                 .role = ROLE_GATEWAY,

@@ -5,8 +5,10 @@
  */
 
 #include "bms.h"
+#include "pack-name.h"
 
-#define CONFIG_DEFAULT_PATH "/etc/smartbms/smartbms.yaml"
+#define CONFIG_DIRECTORY "/etc/smartbms"
+#define CONFIG_DEFAULT_PATH CONFIG_DIRECTORY "/smartbms.yaml" /* further packs: NAME.yaml */
 
 enum relay_driver { RELAY_DRIVER_LOG, RELAY_DRIVER_GPIO };
 
@@ -22,12 +24,18 @@ struct config_line {
 struct config_relay {
         bool present;
         bool latching; /* set and reset lines; else monostable: line */
+        /* set closes the contact in use, whatever the file calls it: with contacts v2 the reader exchanges the two */
         struct config_line set, reset, line, feedback;
         unsigned pulse_msec; /* latching: 10..500, default 50 */
 };
 
+/* Lines beside the relays: design 6, "LEDs" and "Button"; each may be absent. */
+enum led { LED_INFO, LED_CHARGE, LED_LOAD, _LED_MAX };
+
 struct config {
+        char pack[PACK_NAME_MAX + 1]; /* by --pack, not by the file */
         char state_directory[256]; /* by --state or $STATE_DIRECTORY, not by the file; "" = nothing is remembered */
+        char runtime_directory[256]; /* by --runtime or $RUNTIME_DIRECTORY, not by the file; "" = none (relay-file.h) */
         struct bms_config bms; /* settings included: first defaults */
 
         char port_path[256]; /* "" = by USB identity */
@@ -37,6 +45,7 @@ struct config {
 
         enum relay_driver relay_driver;
         struct config_relay relays[_RELAY_MAX];
+        struct config_line leds[_LED_MAX], button, heartbeat;
 
         char output_port[256]; /* extended data output on a serial port; "" = none */
         char output_pty[256];  /* or on a pty, this being the link to make to it; "" = none */

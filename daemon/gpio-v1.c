@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <fcntl.h>
 #include <gpiod.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,13 +37,30 @@ int gpio_chip_match(const char *path, const struct config_line *config, unsigned
         return r;
 }
 
-static int request(struct gpiod_line *line, enum gpio_direction direction, bool active_low) {
-        int flags = active_low ? GPIOD_LINE_REQUEST_FLAG_ACTIVE_LOW : 0, r;
+/* An edge that was told and is gone (the chip's end) must not be waited for. */
+static int make_nonblocking(int fd) {
+        int flags = fcntl(fd, F_GETFL);
 
-        if (direction == GPIO_OUTPUT)
-                r = gpiod_line_request_output_flags(line, "smartbmsd", flags, 0);
-        else
-                r = gpiod_line_request_input_flags(line, "smartbmsd", flags);
+        return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+static int request(struct gpiod_line *line, enum gpio_direction direction, bool active_low) {
+        const char *consumer = program_invocation_short_name;
+        int flags = active_low ? GPIOD_LINE_REQUEST_FLAG_ACTIVE_LOW : 0, r = -1;
+
+        switch (direction) {
+        case GPIO_OUTPUT:
+                r = gpiod_line_request_output_flags(line, consumer, flags, 0);
+                break;
+        case GPIO_INPUT:
+                r = gpiod_line_request_input_flags(line, consumer, flags);
+                break;
+        case GPIO_EDGES:
+                r = gpiod_line_request_both_edges_events_flags(line, consumer, flags);
+                if (r == 0)
+                        return make_nonblocking(gpiod_line_event_get_fd(line));
+                break;
+        }
         return r < 0 ? -errno : 0;
 }
 
@@ -82,4 +100,23 @@ int gpio_line_set(struct gpio_line *l, bool active) {
 int gpio_line_get(struct gpio_line *l) {
         int v = gpiod_line_get_value(l->line);
         return v < 0 ? -errno : v;
+}
+
+bool gpio_edges_debounced(void) {
+        return false;
+}
+
+int gpio_line_fd(const struct gpio_line *l) {
+        return gpiod_line_event_get_fd(l->line);
+}
+
+int gpio_line_edge(struct gpio_line *l, struct gpio_edge *ret_edge) {
+        struct gpiod_line_event event;
+
+        if (gpiod_line_event_read(l->line, &event) < 0)
+                return errno == EAGAIN ? 0 : -errno;
+        *ret_edge = (struct gpio_edge){
+                .at = (usec_t)event.ts.tv_sec * USEC_PER_SEC + (usec_t)event.ts.tv_nsec / 1000,
+                .active = event.event_type == GPIOD_LINE_EVENT_RISING_EDGE};
+        return 1;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <fcntl.h>
 #include <gpiod.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 
 struct gpio_line {
         struct gpiod_line_request *request;
+        struct gpiod_edge_event_buffer *edges; /* GPIO_EDGES, else NULL */
         unsigned offset;
 };
 
@@ -53,9 +55,13 @@ static int configure(struct gpiod_line_config *line_config, struct gpiod_line_se
         bool output = direction == GPIO_OUTPUT;
 
         gpiod_line_settings_set_active_low(settings, active_low);
+        if (direction == GPIO_EDGES)
+                gpiod_line_settings_set_debounce_period_us(settings, GPIO_DEBOUNCE_USEC);
         if (gpiod_line_settings_set_direction(settings, output ? GPIOD_LINE_DIRECTION_OUTPUT
                                                                : GPIOD_LINE_DIRECTION_INPUT) < 0 ||
             (output && gpiod_line_settings_set_output_value(settings, GPIOD_LINE_VALUE_INACTIVE) < 0) ||
+            (direction == GPIO_EDGES &&
+             gpiod_line_settings_set_edge_detection(settings, GPIOD_LINE_EDGE_BOTH) < 0) ||
             gpiod_line_config_add_line_settings(line_config, &offset, 1, settings) < 0)
                 return -errno;
         return 0;
@@ -70,7 +76,7 @@ static int request(struct gpiod_chip *chip, unsigned offset, enum gpio_direction
         int r = -ENOMEM;
 
         if (settings && line_config && request_config) {
-                gpiod_request_config_set_consumer(request_config, "smartbmsd");
+                gpiod_request_config_set_consumer(request_config, program_invocation_short_name);
                 r = configure(line_config, settings, offset, direction, active_low);
         }
         if (r == 0) {
@@ -84,6 +90,17 @@ static int request(struct gpiod_chip *chip, unsigned offset, enum gpio_direction
         gpiod_line_config_free(line_config);
         gpiod_line_settings_free(settings);
         return r;
+}
+
+/* Reading never waits: an edge that was told and is gone (the chip's end) would not come. */
+static int prepare_edges(struct gpio_line *l) {
+        int fd = gpiod_line_request_get_fd(l->request), flags;
+
+        l->edges = gpiod_edge_event_buffer_new(1);
+        if (!l->edges)
+                return -ENOMEM;
+        flags = fcntl(fd, F_GETFL);
+        return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
 }
 
 static void consumer_of(struct gpiod_chip *chip, unsigned offset, char *ret, size_t size) {
@@ -110,8 +127,10 @@ int gpio_chip_request(const char *path, unsigned offset, enum gpio_direction dir
                 consumer_of(chip, offset, ret_consumer, size);
         if (chip)
                 gpiod_chip_close(chip); /* the request outlives it */
+        if (r == 0 && direction == GPIO_EDGES)
+                r = prepare_edges(l);
         if (r < 0) {
-                free(l);
+                gpio_line_free(l);
                 return r;
         }
         *ret = l;
@@ -121,7 +140,10 @@ int gpio_chip_request(const char *path, unsigned offset, enum gpio_direction dir
 struct gpio_line *gpio_line_free(struct gpio_line *l) {
         if (!l)
                 return NULL;
-        gpiod_line_request_release(l->request);
+        if (l->edges)
+                gpiod_edge_event_buffer_free(l->edges);
+        if (l->request)
+                gpiod_line_request_release(l->request);
         free(l);
         return NULL;
 }
@@ -134,4 +156,24 @@ int gpio_line_set(struct gpio_line *l, bool active) {
 int gpio_line_get(struct gpio_line *l) {
         enum gpiod_line_value value = gpiod_line_request_get_value(l->request, l->offset);
         return value == GPIOD_LINE_VALUE_ERROR ? -errno : value == GPIOD_LINE_VALUE_ACTIVE;
+}
+
+bool gpio_edges_debounced(void) {
+        return true;
+}
+
+int gpio_line_fd(const struct gpio_line *l) {
+        return gpiod_line_request_get_fd(l->request);
+}
+
+int gpio_line_edge(struct gpio_line *l, struct gpio_edge *ret_edge) {
+        struct gpiod_edge_event *event;
+
+        if (gpiod_line_request_read_edge_events(l->request, l->edges, 1) < 0)
+                return errno == EAGAIN ? 0 : -errno;
+        event = gpiod_edge_event_buffer_get_event(l->edges, 0);
+        *ret_edge = (struct gpio_edge){
+                .at = gpiod_edge_event_get_timestamp_ns(event) / 1000,
+                .active = gpiod_edge_event_get_event_type(event) == GPIOD_EDGE_EVENT_RISING_EDGE};
+        return 1;
 }

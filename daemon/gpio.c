@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void line_text(const struct config_line *config, char *ret, size_t size) {
+void gpio_line_text(const struct config_line *config, char *ret, size_t size) {
         if (config->chip[0])
                 (void)snprintf(ret, size, "GPIO line %s:%u", config->chip, config->offset);
         else
@@ -45,7 +45,7 @@ static void explain(int error, const struct config_line *config, const char *con
                     size_t size) {
         char line[96];
 
-        line_text(config, line, sizeof(line));
+        gpio_line_text(config, line, sizeof(line));
         switch (error) {
         case EBUSY:
                 (void)snprintf(ret_why, size, "%s is in use by '%s'", line,

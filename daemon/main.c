@@ -14,23 +14,23 @@
 #include "config.h"
 #include "log.h"
 #include "manager.h"
-#include "relay-output.h"
 
 /* 0 and 1 as everywhere, 2 as in smartbmsctl; the config has a number of its own, so that systemd need not
  * try again what only the owner can mend. */
 enum { EXIT_USAGE = 2, EXIT_BAD_CONFIG = EX_CONFIG };
 
-/* A coil's longest pulse is 500 ms (design 6). */
-#define PULSE_WAIT_USEC (600 * USEC_PER_MSEC)
+#define CONFIG_PATH_SIZE (sizeof(CONFIG_DIRECTORY "/.yaml") + PACK_NAME_MAX)
 
-enum action { ACTION_RUN, ACTION_CHECK_CONFIG, ACTION_OPEN_RELAYS, ACTION_HELP, ACTION_VERSION };
+enum action { ACTION_RUN, ACTION_CHECK_CONFIG, ACTION_HELP, ACTION_VERSION };
 
 struct arguments {
         enum action action;
-        const char *config_path;
+        const char *pack;
+        const char *config_path; /* NULL = the pack's */
         const char *bus_address; /* NULL = the system bus */
         const char *port;        /* NULL = the config's */
         const char *state;       /* NULL = $STATE_DIRECTORY, or nothing is remembered */
+        const char *runtime;     /* NULL = $RUNTIME_DIRECTORY, or relays-open is told nothing */
         int log_level;
 };
 
@@ -41,13 +41,16 @@ static const char help[] =
         "relay,\n"
         "and answers smartbmsctl over D-Bus.\n"
         "\n"
+        "      --pack NAME        a further pack: config " CONFIG_DIRECTORY "/NAME.yaml, bus name\n"
+        "                         org.smartbms1.pack_NAME; NAME: 1 to 32 letters, digits and '_'\n"
         "      --config PATH      the config file (default " CONFIG_DEFAULT_PATH ")\n"
         "      --check-config     check the config file, say what is wrong with it, and exit\n"
         "      --bus ADDRESS      D-Bus address to join instead of the system bus\n"
         "      --port PATH        serial port to read instead of the config's\n"
         "      --state DIRECTORY  where settings, counters and history are kept (default: what systemd gives in\n"
         "                         $STATE_DIRECTORY; without either nothing is remembered)\n"
-        "      --open-relays      drive both relays open and exit (for ExecStopPost=)\n"
+        "      --runtime DIRECTORY  where relays-open finds how the relays are driven (default: what systemd gives in\n"
+        "                         $RUNTIME_DIRECTORY; without either it is not written down)\n"
         "      --log-level LEVEL  error, warning, notice, info (default) or debug\n"
         "      --version          print the version and exit\n"
         "      --help             print this and exit\n"
@@ -74,8 +77,19 @@ static int parse_level(const char *word, int *ret) {
         return -EINVAL;
 }
 
+static int take_pack(struct arguments *a) {
+        if (!pack_name_valid(optarg)) {
+                fprintf(stderr, "smartbmsd: --pack %s: expected " PACK_NAME_EXPECTED "\n", optarg);
+                return -EINVAL;
+        }
+        a->pack = optarg;
+        return 0;
+}
+
 static int take_option(int option, struct arguments *a) {
         switch (option) {
+        case 'P':
+                return take_pack(a);
         case 'c':
                 a->config_path = optarg;
                 return 0;
@@ -91,8 +105,8 @@ static int take_option(int option, struct arguments *a) {
         case 's':
                 a->state = optarg;
                 return 0;
-        case 'O':
-                a->action = ACTION_OPEN_RELAYS;
+        case 'r':
+                a->runtime = optarg;
                 return 0;
         case 'l':
                 return parse_level(optarg, &a->log_level);
@@ -109,18 +123,19 @@ static int take_option(int option, struct arguments *a) {
 
 static int parse_arguments(int argc, char *argv[], struct arguments *ret) {
         static const struct option options[] = {
+                {"pack", required_argument, NULL, 'P'},
                 {"config", required_argument, NULL, 'c'},
                 {"check-config", no_argument, NULL, 'C'},
                 {"bus", required_argument, NULL, 'b'},
                 {"port", required_argument, NULL, 'p'},
                 {"state", required_argument, NULL, 's'},
-                {"open-relays", no_argument, NULL, 'O'},
+                {"runtime", required_argument, NULL, 'r'},
                 {"log-level", required_argument, NULL, 'l'},
                 {"version", no_argument, NULL, 'V'},
                 {"help", no_argument, NULL, 'h'},
                 {NULL, 0, NULL, 0},
         };
-        struct arguments a = {.config_path = CONFIG_DEFAULT_PATH, .log_level = LOG_INFO};
+        struct arguments a = {.pack = PACK_NAME_DEFAULT, .log_level = LOG_INFO};
         int option, r;
 
         while ((option = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
@@ -136,30 +151,39 @@ static int parse_arguments(int argc, char *argv[], struct arguments *ret) {
         return 0;
 }
 
-/* systemd may name several, with colons between them: ours is the first. */
-static int choose_state_directory(const struct arguments *a, struct config *config) {
-        const char *directory = a->state ? a->state : getenv("STATE_DIRECTORY");
+/* given: by the option. systemd may name several, with colons between them: ours is the first. */
+static int choose_directory(const char *option, const char *given, const char *variable, char *ret, size_t size) {
+        const char *directory = given ? given : getenv(variable);
         size_t length;
 
         if (!directory)
                 return 0;
-        length = a->state ? strlen(directory) : strcspn(directory, ":");
-        if (length == 0 || length >= sizeof(config->state_directory)) {
-                log_error("--state: expected the path of a directory, of at most %zu characters",
-                          sizeof(config->state_directory) - 1);
+        length = given ? strlen(directory) : strcspn(directory, ":");
+        if (length == 0 || length >= size) {
+                log_error("%s: expected the path of a directory, of at most %zu characters", option, size - 1);
                 return -ENAMETOOLONG;
         }
-        memcpy(config->state_directory, directory, length);
-        config->state_directory[length] = '\0';
+        memcpy(ret, directory, length);
+        ret[length] = '\0';
         return 0;
 }
 
-static int load_config(const struct arguments *a, struct config *ret) {
+/* "default" has the name that the only pack's file had from the beginning. */
+static const char *config_path(const struct arguments *a, char ret_path[static CONFIG_PATH_SIZE]) {
+        if (a->config_path)
+                return a->config_path;
+        if (strcmp(a->pack, PACK_NAME_DEFAULT) == 0)
+                return CONFIG_DEFAULT_PATH;
+        (void)snprintf(ret_path, CONFIG_PATH_SIZE, CONFIG_DIRECTORY "/%s.yaml", a->pack);
+        return ret_path;
+}
+
+static int load_config(const struct arguments *a, const char *path, struct config *ret) {
         struct config config;
         char *error = NULL;
         int r;
 
-        r = config_load(a->config_path, &config, &error);
+        r = config_load(path, &config, &error);
         if (r < 0) {
                 /* one line of the log for each problem */
                 char *rest = NULL;
@@ -168,6 +192,7 @@ static int load_config(const struct arguments *a, struct config *ret) {
                 free(error);
                 return r;
         }
+        strcpy(config.pack, a->pack); /* valid, so it fits */
         if (a->port) {
                 if (strlen(a->port) >= sizeof(config.port_path)) {
                         log_error("--port: the path is too long");
@@ -176,7 +201,11 @@ static int load_config(const struct arguments *a, struct config *ret) {
                 strcpy(config.port_path, a->port);
                 config.port_usb = false;
         }
-        r = choose_state_directory(a, &config);
+        r = choose_directory("--state", a->state, "STATE_DIRECTORY", config.state_directory,
+                             sizeof(config.state_directory));
+        if (r >= 0)
+                r = choose_directory("--runtime", a->runtime, "RUNTIME_DIRECTORY", config.runtime_directory,
+                                     sizeof(config.runtime_directory));
         if (r < 0)
                 return r;
         *ret = config;
@@ -249,7 +278,7 @@ static int run(const struct arguments *a, const struct config *config) {
         if (r >= 0)
                 r = add_signals(event, m);
         if (r >= 0) {
-                log_info("smartbmsd " SMARTBMS_VERSION " started");
+                log_info("smartbmsd " SMARTBMS_VERSION " started for pack %s", config->pack);
                 r = sd_event_loop(event); /* what sd_event_exit() was given */
         }
         if (r < 0)
@@ -259,44 +288,11 @@ static int run(const struct arguments *a, const struct config *config) {
         return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static void ignore_feedback(void *userdata, usec_t now, enum relay_id relay, struct maybe closed,
-                            bool at_start) {
-        (void)userdata, (void)now, (void)relay, (void)closed, (void)at_start;
-}
-
-static void note_fault(void *userdata, usec_t now, const char *text) {
-        bool *failed = userdata;
-
-        (void)now;
-        *failed = text[0] != '\0';
-        if (*failed)
-                log_error("%s", text);
-}
-
-/* After the daemon's death, by whatever cause: its successor is a second away at the least. */
-static int open_relays(const struct config *config) {
-        bool failed = false;
-        const struct relay_output_callbacks callbacks = {ignore_feedback, note_fault, &failed};
-        struct relay_output *relays = NULL;
-        sd_event *event = NULL;
-        int r;
-
-        r = sd_event_default(&event);
-        if (r >= 0)
-                r = relay_output_new(event, config, &callbacks, &relays);
-        if (r >= 0)
-                r = sd_event_add_time_relative(event, NULL, CLOCK_BOOTTIME, PULSE_WAIT_USEC, 1, NULL,
-                                               (void *)(intptr_t)EXIT_SUCCESS);
-        if (r >= 0)
-                r = sd_event_loop(event);
-        relay_output_free(relays);
-        sd_event_unref(event);
-        return r >= 0 && !failed ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
 int main(int argc, char *argv[]) {
+        char pack_path[CONFIG_PATH_SIZE];
         struct arguments a;
         struct config config;
+        const char *path;
         int r;
 
         if (parse_arguments(argc, argv, &a) < 0) {
@@ -310,17 +306,16 @@ int main(int argc, char *argv[]) {
 
         log_open();
         log_set_max_level(a.log_level);
-        r = load_config(&a, &config);
+        path = config_path(&a, pack_path);
+        r = load_config(&a, path, &config);
         if (r <
             0) /* a file that cannot be read just now may be read the next time; one that is wrong stays so */
                 return a.action == ACTION_CHECK_CONFIG || r == -EIO ? EXIT_FAILURE : EXIT_BAD_CONFIG;
 
         switch (a.action) {
         case ACTION_CHECK_CONFIG:
-                printf("%s: good\n", a.config_path);
+                printf("%s: good\n", path);
                 return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-        case ACTION_OPEN_RELAYS:
-                return open_relays(&config);
         default:
                 return run(&a, &config);
         }

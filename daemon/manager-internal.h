@@ -2,7 +2,8 @@
 #pragma once
 
 /* What the manager's files share: manager.c (start, stop, the cycle), manager-commands.c (what the doors ask for),
- * manager-memory.c (what outlives this run: database, settings file, days). */
+ * manager-memory.c (what outlives this run: database, settings file, days),
+ * manager-panel.c (LEDs, button, heartbeat). */
 
 #include <systemd/sd-event.h>
 
@@ -47,6 +48,12 @@ struct manager {
         struct serial *serial;
         struct output_port *output_port;
         struct bus *bus;
+
+        /* manager-panel.c */
+        struct leds *leds;
+        struct heartbeat *heartbeat;
+        struct button *button;
+        char panel_fault[ALARM_TEXT_MAX]; /* as told */
 
         struct pending pending[MANAGER_PENDING_MAX];
         struct days_question days_questions[MANAGER_QUESTIONS_MAX];
@@ -112,6 +119,14 @@ void memory_settings(struct manager *m, const char *by, settings_done_t done, vo
 
 /* The number of cells or the idle draw may have been learned: to the file, if so. */
 void memory_learned(struct manager *m);
+
+/* ---- manager-panel.c ------------------------------------------------------------------------------------------- */
+
+int panel_start(struct manager *m);
+void panel_stop(struct manager *m);
+void panel_show(struct manager *m, usec_t now, bool message); /* a new snapshot is in m->snapshot */
+void panel_tick(struct manager *m, usec_t now);               /* panel_due(), and each second */
+usec_t panel_due(const struct manager *m);
 
 /* ---- manager-commands.c ---------------------------------------------------------------------------------------- */
 

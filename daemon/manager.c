@@ -137,12 +137,14 @@ static void report_status(struct manager *m, usec_t now) {
 }
 
 static void arm(struct manager *m, usec_t now) {
-        usec_t due = bms_deadline(&m->bms, now), output = output_due(m),
+        usec_t due = bms_deadline(&m->bms, now), output = output_due(m), panel = panel_due(m),
                tick = usec_add(m->last_tick, TICK_USEC);
         int r;
 
         if (output < due)
                 due = output;
+        if (panel < due)
+                due = panel;
         if (tick < due)
                 due = tick;
         if (due <= now) /* never spin */
@@ -161,6 +163,7 @@ static void arm(struct manager *m, usec_t now) {
 void manager_decided(struct manager *m, usec_t now, bool cycle) {
         drive(m);
         bms_snapshot(&m->bms, now, &m->snapshot);
+        panel_show(m, now, cycle);
         feed_output(m, now, cycle);
         bus_publish(m->bus, &m->snapshot);
         memory_snapshot(m, now);
@@ -201,6 +204,8 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *userdata) {
                 m->ready = notify_send(&m->notify, "READY=1") || m->notify.fd < 0;
         ping_watchdog(m, now);
         memory_tick(m, now);
+        panel_tick(m, now);
+        arm(m, now); /* again, by when the heartbeat is due */
         return 0;
 }
 
@@ -247,10 +252,10 @@ static void on_feedback(void *userdata, usec_t now, enum relay_id relay, struct 
         look_again(m);
 }
 
-static void on_relay_fault(void *userdata, usec_t now, const char *text) {
+static void on_relay_fault(void *userdata, usec_t now, const char *text, bool coils) {
         struct manager *m = userdata;
 
-        bms_relay_fault(&m->bms, manager_advance(m, now), text);
+        bms_relay_fault(&m->bms, manager_advance(m, now), text, coils);
         look_again(m);
 }
 
@@ -295,13 +300,18 @@ static int add_adapters(struct manager *m, const char *bus_address) {
                 log_error("Cannot set up the relay outputs: %s", strerror(-r));
                 return r;
         }
+        r = panel_start(m);
+        if (r < 0) {
+                log_error("Cannot set up LEDs, button and heartbeat: %s", strerror(-r));
+                return r;
+        }
         bms_snapshot(&m->bms, m->now, &m->snapshot);
         r = output_port_new(m->event, &m->config, on_output_fault, m, &m->output_port);
         if (r < 0) {
                 log_error("Cannot set up the extended data output: %s", strerror(-r));
                 return r;
         }
-        r = bus_new(m->event, bus_address, &m->config.bms.settings, &bus_callbacks, &m->bus);
+        r = bus_new(m->event, bus_address, m->config.pack, &m->config.bms.settings, &bus_callbacks, &m->bus);
         if (r < 0) {
                 log_error("Cannot set up D-Bus%s%s: %s", bus_address ? " at " : "",
                           bus_address ? bus_address : "", strerror(-r));
@@ -355,6 +365,7 @@ struct manager *manager_free(struct manager *m) {
         if (!m)
                 return NULL;
         m->relays = relay_output_free(m->relays);
+        panel_stop(m);
         serial_free(m->serial);
         memory_stop(m);
         output_port_free(m->output_port);

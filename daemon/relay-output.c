@@ -11,11 +11,12 @@
 #include "clock.h"
 #include "log.h"
 #include "names.h"
+#include "relay-file.h"
 
-#define POLL_USEC                                                                                            \
-        (250 * USEC_PER_MSEC) /* feedback, and whether the chips are still there (design 12: an alarm within \
-                                 1 s) */
-#define POLLS_PER_RETRY 2U    /* lines that are missing: each 0.5 s */
+/* Feedback, and whether the chips are still there. Design 12: an alarm within 1 s, of which two readings of a feedback
+ * may take 0.4 s (lib/alarms.c adds the rest). */
+#define POLL_USEC (200 * USEC_PER_MSEC)
+#define POLLS_PER_RETRY 2U /* lines that are missing: each 0.4 s */
 #define FAULT_MAX 160U
 
 enum coil {
@@ -82,7 +83,8 @@ static void tell_fault(struct relay_output *o) {
                 log_error("relay output: %s", text);
         else
                 log_notice("relay output: works again");
-        o->callbacks.fault(o->callbacks.userdata, clock_now(), text);
+        o->callbacks.fault(o->callbacks.userdata, clock_now(), text,
+                           o->relays[RELAY_CHARGE].fault[0] || o->relays[RELAY_LOAD].fault[0]);
 }
 
 static void tell_feedback(struct output_relay *r, struct maybe now_closed) {
@@ -93,13 +95,18 @@ static void tell_feedback(struct output_relay *r, struct maybe now_closed) {
                                      !r->driven);
 }
 
-static const char *line_error(int error) {
-        return error == -ENODEV ? "GPIO chip is gone" : strerror(-error);
+/* After what it is of, if anything. */
+static void fault_text(char fault[FAULT_MAX], const char *of, const struct config_line *config, int error) {
+        char line[96];
+
+        gpio_line_text(config, line, sizeof(line));
+        (void)snprintf(fault, FAULT_MAX, "%s%s: %s", of, line,
+                       error == -ENODEV ? "its chip is gone" : strerror(-error));
 }
 
 /* Its coils fail: gives them back, to be taken anew by the poll. */
-static void relay_failed(struct output_relay *r, int error) {
-        (void)snprintf(r->fault, sizeof(r->fault), "%s", line_error(error));
+static void relay_failed(struct output_relay *r, enum coil coil, int error) {
+        fault_text(r->fault, "", coil_config(r, coil), error);
         for (int i = COIL_OPEN; i <= COIL_CLOSE; i++) {
                 if (r->lines[i])
                         (void)gpio_line_set(r->lines[i],
@@ -112,7 +119,7 @@ static void relay_failed(struct output_relay *r, int error) {
 }
 
 static void feedback_failed(struct output_relay *r, int error) {
-        (void)snprintf(r->feedback_fault, sizeof(r->feedback_fault), "feedback: %s", line_error(error));
+        fault_text(r->feedback_fault, "feedback: ", &r->config->feedback, error);
         r->lines[COIL_FEEDBACK] = gpio_line_free(r->lines[COIL_FEEDBACK]);
         r->feedback_before = none();
         tell_feedback(r, none());
@@ -125,7 +132,7 @@ static void coil_set(struct output_relay *r, enum coil coil, bool active) {
                 return;
         error = gpio_line_set(r->lines[coil], active);
         if (error < 0)
-                relay_failed(r, error);
+                relay_failed(r, coil, error);
 }
 
 static void pulse_start(struct output_relay *r, enum pulse pulse) {
@@ -141,7 +148,7 @@ static void pulse_start(struct output_relay *r, enum pulse pulse) {
                 error = sd_event_source_set_enabled(r->pulse_end, SD_EVENT_ONESHOT);
         if (error < 0) { /* no timer, so no pulse without an end: the coil would burn */
                 coil_set(r, coil, false);
-                relay_failed(r, error);
+                relay_failed(r, coil, error);
         }
 }
 
@@ -230,7 +237,7 @@ static void relay_health(struct output_relay *r) {
         for (int i = COIL_OPEN; i <= COIL_CLOSE && r->taken; i++) {
                 int v = r->lines[i] ? gpio_line_get(r->lines[i]) : 0;
                 if (v < 0)
-                        relay_failed(r, v);
+                        relay_failed(r, (enum coil)i, v);
         }
 }
 
@@ -280,6 +287,21 @@ void relay_output_open_both(struct relay_output *o, enum relay_id first) {
         tell_fault(o);
 }
 
+/* For relays-open, before any line is taken: from then on our death may leave a relay closed. */
+static void write_file(const struct config *config) {
+        struct relay_coils coils;
+        int r;
+
+        if (!config->runtime_directory[0])
+                return;
+        relay_coils_of(config, &coils);
+        r = relay_file_write(config->runtime_directory, &coils);
+        if (r < 0)
+                log_error("Cannot write %s/" RELAY_FILE_NAME ": %s; should smartbmsd die, a latching relay stays as it "
+                          "is until smartbmsd is back",
+                          config->runtime_directory, strerror(-r));
+}
+
 static int start_gpio(struct relay_output *o) {
         int r;
 
@@ -314,6 +336,7 @@ int relay_output_new(sd_event *event, const struct config *config,
         for (int i = 0; i < _RELAY_MAX; i++)
                 o->relays[i] = (struct output_relay){
                         .owner = o, .id = (enum relay_id)i, .config = &o->config.relays[i]};
+        write_file(config);
         if (config->relay_driver == RELAY_DRIVER_GPIO)
                 r = start_gpio(o);
         if (r < 0) {

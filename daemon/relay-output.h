@@ -13,13 +13,14 @@ struct relay_output;
 struct relay_output_callbacks {
         /* Feedback input: closed 1/0, none = no reading. at_start: read before the first pulse. */
         void (*feedback)(void *userdata, usec_t now, enum relay_id relay, struct maybe closed, bool at_start);
-        /* "" = no trouble (any more). */
-        void (*fault)(void *userdata, usec_t now, const char *text);
+        /* "" = no trouble (any more). coils: a coil cannot be driven; else it is feedback inputs only. */
+        void (*fault)(void *userdata, usec_t now, const char *text, bool coils);
         void *userdata;
 };
 
-/* Takes the lines and drives every coil open, whatever was believed. A line that is busy or a chip that is
- * missing is a fault (named with the consumer's label) and retried every 0.5 s, not an error. */
+/* Writes down how the coils are driven (relay-file.h), takes the lines and drives every coil open, whatever was
+ * believed. A line that is busy or a chip that is missing is a fault (named with the consumer's label) and retried
+ * every 0.4 s, not an error. */
 int relay_output_new(sd_event *event, const struct config *config,
                      const struct relay_output_callbacks *callbacks, struct relay_output **ret);
 

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PIN_FIRST "1234" /* design 8 */
-
 /* crypt_r(3) into ret_hash. Its work area holds the PIN, and is too large for a small stack. */
 static int hash_with(const char *pin, const char *setting, char ret_hash[PIN_HASH_MAX]) {
         struct crypt_data *data;

@@ -6,6 +6,8 @@
 
 #include "settings.h"
 
+#define PIN_FIRST "1234" /* until it is changed, and when it is reset (design 8, manual "Forgot my password") */
+
 #define PIN_HASH_MAX 128 /* "$y$...", and its NUL */
 
 /* 0; -EINVAL: not pin_well_formed(); -Exxx. */

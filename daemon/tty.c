@@ -143,6 +143,10 @@ static const char *why(int error) {
         case EWOULDBLOCK:
         case EBUSY:
                 return "in use by another program";
+        case EACCES: /* also for the moment until udev has given a new device to its group */
+                return "permission denied: smartbmsd's user is not in the port's group (dialout)";
+        case EPERM:
+                return "not permitted: the service's DeviceAllow= does not name this kind of port";
         case ENOENT:
                 return "not there";
         case ENOTTY:

@@ -18,5 +18,11 @@ void bms_relay_inputs(const struct bms *b, usec_t now, struct relay_inputs *ret_
 /* B6: a status bit of the board, by 2 of the last 3 frames. */
 bool bms_monitor_bit(const struct bms *b, uint8_t bit);
 
+/* Design 6: the heartbeat goes on while the coils obey. */
+bool bms_coils_obey(const struct bms *b);
+
+/* When a relay that does not do as commanded becomes an alarm; USEC_INFINITY: none does. */
+usec_t bms_disagree_deadline(const struct bms *b, usec_t now);
+
 /* Raises and clears alarms by what is true now. */
 void bms_update_alarms(struct bms *b, usec_t now);

@@ -388,7 +388,7 @@ usec_t bms_deadline(const struct bms *b, usec_t now) {
                 deadline = earlier(deadline, frozen_at);
         if (b->recover_until != 0)
                 deadline = earlier(deadline, b->recover_until);
-        return deadline;
+        return earlier(deadline, bms_disagree_deadline(b, now));
 }
 
 void bms_port_lost(struct bms *b, usec_t now) {
@@ -419,8 +419,14 @@ void bms_feedback(struct bms *b, usec_t now, enum relay_id relay, struct maybe c
         bms_update_alarms(b, now);
 }
 
-void bms_relay_fault(struct bms *b, usec_t now, const char *text) {
+void bms_relay_fault(struct bms *b, usec_t now, const char *text, bool coils_fail) {
         (void)snprintf(b->relay_fault, sizeof(b->relay_fault), "%s", text);
+        b->coils_fail = coils_fail;
+        bms_update_alarms(b, now);
+}
+
+void bms_panel_fault(struct bms *b, usec_t now, const char *text) {
+        (void)snprintf(b->panel_fault, sizeof(b->panel_fault), "%s", text);
         bms_update_alarms(b, now);
 }
 

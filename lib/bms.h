@@ -79,9 +79,11 @@ struct bms {
         usec_t recover_until, recover_unknown_since; /* P11 */
         struct maybe confirmed[_RELAY_MAX];          /* feedback (P16) */
         usec_t disagree_since[_RELAY_MAX];
+        bool sticks[_RELAY_MAX];                     /* commanded open, confirmed closed, for too long */
         char relay_fault[ALARM_TEXT_MAX];            /* from the relay adapter; "" = none */
+        bool coils_fail;                             /* and it is of a coil */
         char output_fault[ALARM_TEXT_MAX];
-        char store_fault[ALARM_TEXT_MAX], settings_fault[ALARM_TEXT_MAX];
+        char store_fault[ALARM_TEXT_MAX], settings_fault[ALARM_TEXT_MAX], panel_fault[ALARM_TEXT_MAX];
         bool state_awaited;          /* HOLD_STATE */
         usec_t restored_at;          /* bms_restore(); 0 = not */
         bool time_off_assumed;       /* S8: the time off was not known then */
@@ -118,8 +120,10 @@ bool bms_relay_closed(const struct bms *b, enum relay_id relay);
 /* Feedback input of a relay changed: 1 closed, 0 open, none = no reading. at_start: read before the first pulse. */
 void bms_feedback(struct bms *b, usec_t now, enum relay_id relay, struct maybe closed, bool at_start);
 
-/* The adapters' troubles, "" = none: become alarms. */
-void bms_relay_fault(struct bms *b, usec_t now, const char *text);
+/* The adapters' troubles, "" = none: become alarms. coils_fail: a coil cannot be driven; else it is a feedback input
+ * only, and the relays obey for all that is known. */
+void bms_relay_fault(struct bms *b, usec_t now, const char *text, bool coils_fail);
+void bms_panel_fault(struct bms *b, usec_t now, const char *text);
 void bms_output_fault(struct bms *b, usec_t now, const char *text);
 void bms_store_fault(struct bms *b, usec_t now, const char *text);
 

@@ -94,6 +94,7 @@ static const char *const alarms[] = {
         [ALARM_OUTPUT_PORT] = "output-port",
         [ALARM_STORAGE] = "storage",
         [ALARM_SETTINGS] = "settings",
+        [ALARM_PANEL] = "panel",
 };
 COMPLETE(alarms, _ALARM_MAX);
 

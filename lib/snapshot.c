@@ -177,6 +177,7 @@ void bms_snapshot(struct bms *b, usec_t now, struct snapshot *ret_snapshot) {
         fill_relays(b, now, s);
         fill_cells(b, now, s);
         memcpy(s->alarms, b->alarms, sizeof(s->alarms));
-        s->deadman = !(b->config.deadman_on_ineffective &&
-                       (b->alarms[ALARM_INEFFECTIVE_CHARGE].active || b->alarms[ALARM_INEFFECTIVE_LOAD].active));
+        s->deadman = bms_coils_obey(b) &&
+                     !(b->config.deadman_on_ineffective && (b->alarms[ALARM_INEFFECTIVE_CHARGE].active ||
+                                                            b->alarms[ALARM_INEFFECTIVE_LOAD].active));
 }

@@ -32,10 +32,11 @@ enum alarm {
         ALARM_SETTINGS_CONFLICT,  /* P10 */
         ALARM_INEFFECTIVE_CHARGE, /* P12 */
         ALARM_INEFFECTIVE_LOAD,   /* P12 */
-        ALARM_RELAY_OUTPUT,       /* the relay adapter cannot drive a coil, or feedback disagrees for 1 s (P16) */
+        ALARM_RELAY_OUTPUT,       /* the relay adapter cannot drive a coil, or feedback disagrees (P16) */
         ALARM_OUTPUT_PORT,        /* the extended data output cannot be written */
         ALARM_STORAGE,            /* the database cannot be written, or was set aside (design 9) */
         ALARM_SETTINGS,           /* the settings file is damaged or cannot be written (design 8) */
+        ALARM_PANEL,              /* an LED, the button or the heartbeat: its line cannot be had */
         _ALARM_MAX,
 };
 
@@ -99,7 +100,7 @@ struct snapshot {
 
         struct relay_snapshot relays[_RELAY_MAX];
         struct maybe recover_remaining_sec;
-        bool deadman; /* the heartbeat may run (P12) */
+        bool deadman; /* the heartbeat may run: the coils obey (design 6), and P12 */
 
         struct alarm_state alarms[_ALARM_MAX];
 

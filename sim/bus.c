@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-bus.h>
 
-#define NAME "org.smartbms1"
+#include "pack-name.h"
+
 #define PATH "/org/smartbms1"
 #define INTERFACE "org.smartbms1.Relays"
 #define PROPERTIES "org.freedesktop.DBus.Properties"
@@ -18,6 +20,7 @@ struct relay_bus {
         sd_event_source *retry;
         sd_bus *bus;
         char *address;
+        char name[PACK_BUS_NAME_SIZE];
         bool charge_closed, load_closed;
 };
 
@@ -67,7 +70,7 @@ static int on_get_all(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 }
 
 static int ask(struct relay_bus *b) {
-        return sd_bus_call_method_async(b->bus, NULL, NAME, PATH, PROPERTIES, "GetAll", on_get_all, b, "s",
+        return sd_bus_call_method_async(b->bus, NULL, b->name, PATH, PROPERTIES, "GetAll", on_get_all, b, "s",
                                         INTERFACE);
 }
 
@@ -134,21 +137,22 @@ static int set_address(struct relay_bus *b, sd_bus *bus) {
 
 /* All matches and the first question go out behind one another: no change can fall between them. */
 static int subscribe(struct relay_bus *b) {
+        char rule[192 + PACK_BUS_NAME_SIZE];
         int r;
 
+        (void)snprintf(rule, sizeof(rule),
+                       "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',"
+                       "member='NameOwnerChanged',arg0='%s'",
+                       b->name);
         r = sd_bus_match_signal_async(b->bus, NULL, NULL, "/org/freedesktop/DBus/Local",
                                       "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, NULL, b);
         if (r < 0)
                 return r;
-        r = sd_bus_match_signal_async(b->bus, NULL, NAME, PATH, PROPERTIES, "PropertiesChanged",
+        r = sd_bus_match_signal_async(b->bus, NULL, b->name, PATH, PROPERTIES, "PropertiesChanged",
                                       on_properties_changed, NULL, b);
         if (r < 0)
                 return r;
-        r = sd_bus_add_match_async(b->bus, NULL,
-                                   "type='signal',sender='org.freedesktop.DBus',"
-                                   "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='" NAME
-                                   "'",
-                                   on_owner_changed, NULL, b);
+        r = sd_bus_add_match_async(b->bus, NULL, rule, on_owner_changed, NULL, b);
         return r < 0 ? r : ask(b);
 }
 
@@ -174,7 +178,7 @@ static int connect_bus(struct relay_bus *b) {
         return start_bus(b) < 0 ? retry_later(b) : 0;
 }
 
-int relay_bus_new(sd_event *event, const char *address, struct relay_bus **ret) {
+int relay_bus_new(sd_event *event, const char *address, const char *pack, struct relay_bus **ret) {
         struct relay_bus *b = calloc(1, sizeof(*b));
         int r;
 
@@ -182,6 +186,7 @@ int relay_bus_new(sd_event *event, const char *address, struct relay_bus **ret) 
                 return -ENOMEM;
         b->event = sd_event_ref(event);
         b->address = strdup(address);
+        pack_bus_name(pack, b->name);
         r = b->address ? connect_bus(b) : -ENOMEM;
         if (r < 0) {
                 (void)relay_bus_free(b);

@@ -9,8 +9,9 @@
 
 struct relay_bus;
 
-/* address: a D-Bus address, "system" or "user". Connects, and connects again, by itself. */
-int relay_bus_new(sd_event *event, const char *address, struct relay_bus **ret);
+/* address: a D-Bus address, "system" or "user". pack: whose daemon is followed. Connects, and connects again, by
+ * itself. */
+int relay_bus_new(sd_event *event, const char *address, const char *pack, struct relay_bus **ret);
 struct relay_bus *relay_bus_free(struct relay_bus *b);
 
 bool relay_bus_charge_closed(const struct relay_bus *b);

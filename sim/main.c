@@ -277,7 +277,7 @@ static int start(struct manager *m) {
                         return fail(o->control, r);
         }
         if (o->bus) {
-                r = relay_bus_new(m->event, o->bus, &m->bus);
+                r = relay_bus_new(m->event, o->bus, o->pack, &m->bus);
                 if (r < 0)
                         return fail(o->bus, r);
         }

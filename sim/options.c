@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "config-build.h"
+#include "pack-name.h"
 #include "sensor.h"
 
 enum { /* options that are no plain number */
@@ -18,6 +19,7 @@ enum { /* options that are no plain number */
         OPT_LINK,
         OPT_OUTPUT,
         OPT_BUS,
+        OPT_PACK,
         OPT_RELAYS,
         OPT_FAULT,
         OPT_CONTROL,
@@ -81,6 +83,7 @@ static const struct {
         {"link", OPT_LINK},
         {"output", OPT_OUTPUT},
         {"bus", OPT_BUS},
+        {"pack", OPT_PACK},
         {"relays", OPT_RELAYS},
         {"fault", OPT_FAULT},
         {"control", OPT_CONTROL},
@@ -142,6 +145,7 @@ static const char usage[] =
         "  --dark-days FROM,COUNT    days next to without sun, counted from the start (day, year)\n"
         "  --relays closed|open      fixed (closed)\n"
         "  --bus ADDRESS             obey smartbmsd on this D-Bus (or: system, user)\n"
+        "  --pack NAME               with --bus: that of this pack (default)\n"
         "The boards:\n"
         "  --board in|out            what is listened to: the chain, or a genuine OUT board (in)\n"
         "  --tap in|last             the IN board's extended output, or the last board's (in)\n"
@@ -386,6 +390,11 @@ static int parse_option(struct options *o, int option, const char *text) {
         case OPT_BUS:
                 o->bus = text;
                 return 0;
+        case OPT_PACK:
+                if (!pack_name_valid(text))
+                        return complain("pack", text, PACK_NAME_EXPECTED);
+                o->pack = text;
+                return 0;
         case OPT_CONTROL:
                 o->control = text;
                 return 0;
@@ -447,7 +456,7 @@ static int check(struct options *o, bool relays_given) {
 int options_parse(int argc, char **argv, struct options *ret_options) {
         struct option table[N_NUMBERS + N_NAMED + 1] = {{0}};
         bool relays_given = false;
-        struct options o = {.speed = 1, .truth_every_sec = 1};
+        struct options o = {.speed = 1, .truth_every_sec = 1, .pack = PACK_NAME_DEFAULT};
         int r, c, n = 0;
 
         for (int i = 0; i < N_NUMBERS; i++)

@@ -19,6 +19,7 @@ struct options {
         double speed;        /* 0 = as fast as the reader takes it */
         double duration_sec; /* simulated; 0 = for ever */
         const char *link, *output, *control, *bus, *scenario, *truth;
+        const char *pack; /* whose daemon is obeyed over the bus */
         double truth_every_sec;
         enum options_relays relays;
         const char *faults[OPTIONS_FAULTS_MAX];

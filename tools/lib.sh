@@ -22,6 +22,7 @@ packages_test=(libcmocka-dev dbus-daemon python3 python3-dbus python3-gi binutil
         tzdata)
 packages_clang=(clang libclang-rt-dev)
 packages_valgrind=(valgrind libc6-dbg)
+packages_deb=(dpkg-dev debhelper pkgconf systemd lintian git)
 
 # Those of the named packages that are not installed, one a line.
 missing_packages() {

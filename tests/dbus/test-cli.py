@@ -53,6 +53,7 @@ ASKING = [["status"], ["status", "--json"], ["cells"], ["cells", "accept"], ["en
           ["release", "load"], ["recover", "--minutes", "3"], ["soc", "set", "80%"], ["version"], ["watch", "--once"],
           ["energy", "--days", "3"], ["energy", "clear", "--yes"], ["history"], ["events"], ["events", "--follow"],
           ["storage"], ["settings", "export"], ["settings", "confirm"], ["set", "pin", "4711"],
+          ["packs"], ["packs", "--json"], ["--pack", "house", "status"], ["--pack=house", "set", "vmin", "2.9V"],
           ["backup", "/dev/shm/smartbms-test-backup"]]
 
 
@@ -76,6 +77,9 @@ class NoDaemon(unittest.TestCase):
             started = os.path.join(directory, "started")
             with open(os.path.join(directory, "org.smartbms1.service"), "w") as f:
                 f.write(f"[D-BUS Service]\nName=org.smartbms1\nExec=/bin/sh -c 'touch {started}; sleep 5'\n")
+            with open(os.path.join(directory, "org.smartbms1.pack_house.service"), "w") as f:
+                f.write("[D-BUS Service]\nName=org.smartbms1.pack_house\n"
+                        f"Exec=/bin/sh -c 'touch {started}; sleep 5'\n")
             bus = harness.PrivateBus(directory)
             with open(bus.config) as f:
                 config = f.read()

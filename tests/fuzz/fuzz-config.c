@@ -71,7 +71,7 @@ static const char *const words[] = {
         "*a", "!!str ", "---\n", "...\n", "2", "16", "255", "256", "100A", "2000", "0", "-", "9", ".", "10",
         "500", "V", "mV", "%", "degC", "kWh", "Wh", "s", "min", "A", "unset", "normal", "critical",
         "series", "separate", "auto", "3.5V", "50", "1000000", "yes", "no", "true", "latching", "charge",
-        "x", "_", "/",
+        "x", "_", "/", "leds: ", "info: ", "button: ", "heartbeat: ", "contacts: ", "v1", "v2",
 };
 #define N_WORDS (sizeof(words) / sizeof(words[0]))
 
@@ -200,10 +200,10 @@ static void write_relay(struct writer *w, unsigned depth) {
         static const struct key keys[] = {
                 {"type", {"latching"}, NULL},   {"set", {0}, write_line},  {"reset", {0}, write_line},
                 {"type", {"monostable"}, NULL}, {"line", {0}, write_line}, {"pulse", {"10", "500", "51 ms"}, NULL},
-                {"feedback", {0}, write_line},  {0}};
+                {"feedback", {0}, write_line},  {"contacts", {"v1", "v2"}, NULL}, {0}};
         const unsigned latching = 0x18, monostable = 0x27; /* what each leaves out */
         uint8_t how = take(w);
-        unsigned leave_out = (how & 1 ? latching : monostable) | (how >> 1 & 0x60);
+        unsigned leave_out = (how & 1 ? latching : monostable) | (how >> 1 & 0x60) | (how & 0x08 ? 0 : 0x80);
 
         write_map(w, keys, how >= 0xf8 ? take(w) : leave_out, depth);
 }
@@ -263,6 +263,13 @@ static void write_relays(struct writer *w, unsigned depth) {
         write_map(w, keys, how < 0xe0 ? 0 : how, depth);
 }
 
+static void write_leds(struct writer *w, unsigned depth) {
+        static const struct key keys[] = {
+                {"info", {0}, write_line}, {"charge", {0}, write_line}, {"load", {0}, write_line}, {0}};
+
+        write_map(w, keys, take(w) & 7, depth);
+}
+
 static void write_output(struct writer *w, unsigned depth) {
         static const struct key keys[] = {
                 {"port", {"/dev/ttyUSB1", "/dev/ttyUSB0"}, NULL}, {"pty", {"/run/x", "/dev/ttyUSB0"}, NULL}, {0}};
@@ -287,7 +294,8 @@ static void write_file(struct writer *w) {
                 {"tap", {"in", "last"}, NULL}, {"cells", {"2", "16", "255"}, NULL},
                 {"sensor_type", {"25", "100A", "400 A", "2000", "1000"}, NULL},
                 {"deadman_on_ineffective", {"on", "off", "false"}, NULL}, {"relays", {0}, write_relays},
-                {"output", {0}, write_output}, {"settings", {0}, write_settings}, {0}};
+                {"output", {0}, write_output}, {"settings", {0}, write_settings}, {"leds", {0}, write_leds},
+                {"button", {0}, write_line}, {"heartbeat", {0}, write_line}, {0}};
         unsigned leave_out = take(w);
 
         leave_out |= (unsigned)take(w) << 8;

@@ -638,11 +638,87 @@ static void test_relay_fault(void **state) {
 
         (void)state;
         start(&r);
-        bms_relay_fault(&r.bms, r.now, "gpiochip0 is gone");
+        bms_relay_fault(&r.bms, r.now, "gpiochip0 is gone", true);
         assert_true(alarm_active(&r, ALARM_RELAY_OUTPUT));
         assert_non_null(strstr(r.bms.alarms[ALARM_RELAY_OUTPUT].text, "gpiochip0"));
-        bms_relay_fault(&r.bms, r.now, "");
+        bms_relay_fault(&r.bms, r.now, "", false);
         assert_false(alarm_active(&r, ALARM_RELAY_OUTPUT));
+}
+
+/* P16, design 12: an alarm within 1 s. Reading a feedback twice takes the adapter 0.4 s, so 0.5 s are left: not before,
+ * and bms_deadline() asks for a tick then. Spontaneously closed (welded), and open against the command. */
+static void test_disagreement_in_time(void **state) {
+        static struct snapshot s;
+        const usec_t half = USEC_PER_SEC / 2;
+        struct rig r;
+        usec_t at;
+
+        (void)state;
+        start(&r);
+        assert_relays(&r, true, true);
+        bms_feedback(&r.bms, r.now, RELAY_LOAD, some(1), false);
+        at = r.now + 7;
+        bms_feedback(&r.bms, at, RELAY_LOAD, some(0), false); /* it fell off */
+        assert_true(bms_deadline(&r.bms, at) == at + half);
+        bms_tick(&r.bms, at + half - 1);
+        assert_false(alarm_active(&r, ALARM_RELAY_OUTPUT));
+        bms_tick(&r.bms, at + half);
+        assert_true(alarm_active(&r, ALARM_RELAY_OUTPUT));
+        assert_non_null(strstr(r.bms.alarms[ALARM_RELAY_OUTPUT].text, "the load relay does not obey"));
+        bms_snapshot(&r.bms, at + half, &s);
+        assert_true(s.deadman); /* a relay that does not close harms nobody */
+        assert_true(bms_deadline(&r.bms, at + half) > at + half); /* and does not keep the loop turning */
+
+        start(&r);
+        bms_feedback(&r.bms, r.now, RELAY_LOAD, some(1), false);
+        bms_port_lost(&r.bms, r.now);
+        assert_relays(&r, false, false); /* commanded open now, and it does not move */
+        at = r.now;
+        assert_true(bms_deadline(&r.bms, at) == at + half);
+        bms_tick(&r.bms, at + half - 1);
+        bms_snapshot(&r.bms, at + half - 1, &s);
+        assert_true(s.deadman);
+        bms_tick(&r.bms, at + half);
+        assert_true(alarm_active(&r, ALARM_RELAY_OUTPUT));
+        bms_snapshot(&r.bms, at + half, &s);
+        assert_false(s.deadman); /* the outer contactor must drop */
+        bms_feedback(&r.bms, at + half + 1, RELAY_LOAD, some(0), false);
+        bms_snapshot(&r.bms, at + half + 1, &s);
+        assert_true(s.deadman);
+        assert_false(alarm_active(&r, ALARM_RELAY_OUTPUT));
+}
+
+/* Design 6: the heartbeat goes on while the coils obey, also while stale; a feedback input alone is no coil. */
+static void test_heartbeat_and_coils(void **state) {
+        static struct snapshot s;
+        struct rig r;
+
+        (void)state;
+        start(&r);
+        bms_relay_fault(&r.bms, r.now, "charge relay: feedback: in use", false);
+        bms_snapshot(&r.bms, r.now, &s);
+        assert_true(s.deadman && s.alarms[ALARM_RELAY_OUTPUT].active);
+        bms_relay_fault(&r.bms, r.now, "charge relay: its chip is gone", true);
+        bms_snapshot(&r.bms, r.now, &s);
+        assert_false(s.deadman);
+        bms_relay_fault(&r.bms, r.now, "", false);
+        bms_tick(&r.bms, r.now + 10 * USEC_PER_SEC);
+        bms_snapshot(&r.bms, r.now + 10 * USEC_PER_SEC, &s);
+        assert_int_equal(s.link, LINK_STALE);
+        assert_true(s.deadman);
+}
+
+static void test_panel_fault(void **state) {
+        struct rig r;
+
+        (void)state;
+        start(&r);
+        bms_panel_fault(&r.bms, r.now, "info LED: GPIO line GPIO5 is in use by 'x'");
+        assert_true(alarm_active(&r, ALARM_PANEL));
+        assert_non_null(strstr(r.bms.alarms[ALARM_PANEL].text, "GPIO5"));
+        assert_relays(&r, true, true);
+        bms_panel_fault(&r.bms, r.now, "");
+        assert_false(alarm_active(&r, ALARM_PANEL));
 }
 
 /* Role monitor decides nothing, and says so; a gateway that hears nothing recovers nothing. */
@@ -755,6 +831,9 @@ int main(void) {
                 cmocka_unit_test(test_current_sum),
                 cmocka_unit_test(test_port),
                 cmocka_unit_test(test_relay_fault),
+                cmocka_unit_test(test_disagreement_in_time),
+                cmocka_unit_test(test_heartbeat_and_coils),
+                cmocka_unit_test(test_panel_fault),
                 cmocka_unit_test(test_refusals),
         };
 

@@ -49,6 +49,8 @@ static void test_defaults(void **state) {
         assert_int_equal(c.relay_driver, RELAY_DRIVER_LOG);
         assert_string_equal(c.output_port, "");
         assert_string_equal(c.output_pty, "");
+        assert_false(c.leds[LED_INFO].present || c.leds[LED_CHARGE].present || c.leds[LED_LOAD].present);
+        assert_false(c.button.present || c.heartbeat.present);
         assert_int_equal(settings_get(&c.bms.settings, SETTING_VMIN), 2800);
         assert_int_equal(settings_get(&c.bms.settings, SETTING_VMAX), 3650);
 }
@@ -73,6 +75,9 @@ static void test_everything(void **state) {
                                    "    pulse: 10\n"
                                    "    feedback: RELAY_FB\n"
                                    "  load: {type: monostable, line: '!GPIO23'}\n"
+                                   "leds: {info: GPIO5, charge: 'x:6', load: '!x:13'}\n"
+                                   "button: '!GPIO26'\n"
+                                   "heartbeat: pinctrl-bcm2711:16\n"
                                    "output: {pty: /run/smartbms/output}\n"
                                    "settings:\n"
                                    "  capacity: 3840Wh\n"
@@ -116,12 +121,40 @@ static void test_everything(void **state) {
         assert_string_equal(r->line.chip, "");
         assert_string_equal(r->line.name, "GPIO23");
         assert_int_equal(r->pulse_msec, 50);
+        assert_string_equal(c.leds[LED_INFO].name, "GPIO5");
+        assert_true(c.leds[LED_INFO].present && c.leds[LED_CHARGE].present && c.leds[LED_LOAD].present);
+        assert_int_equal(c.leds[LED_CHARGE].offset, 6);
+        assert_true(c.leds[LED_LOAD].active_low && c.leds[LED_LOAD].offset == 13);
+        assert_true(c.button.present && c.button.active_low);
+        assert_string_equal(c.button.name, "GPIO26");
+        assert_true(c.heartbeat.present);
+        assert_string_equal(c.heartbeat.chip, "pinctrl-bcm2711");
+        assert_int_equal(c.heartbeat.offset, 16);
         assert_string_equal(c.output_pty, "/run/smartbms/output");
         assert_int_equal(settings_get(&c.bms.settings, SETTING_VMIN), 2750);
         assert_int_equal(settings_get(&c.bms.settings, SETTING_VMAX), 3600);
         assert_int_equal(settings_get(&c.bms.settings, SETTING_MODE), MODE_CRITICAL);
         assert_true(c.bms.settings.values[SETTING_CAPACITY].known);
         assert_int_equal(c.bms.settings.values[SETTING_CAPACITY].value, 3840);
+}
+
+/* Manual, "Load relay": boards v2.x let the load on through pins 2 and 3, which reset connects. */
+static void test_contacts(void **state) {
+        static const char *const words[] = {"", ", contacts: v1", ", contacts: v2"};
+        char text[256];
+        struct config c;
+
+        (void)state;
+        for (size_t i = 0; i < 3; i++) {
+                (void)snprintf(text, sizeof(text),
+                               PORT "relays:\n  driver: gpio\n  charge: {type: monostable, line: A}\n"
+                                    "  load: {type: latching, set: P12, reset: P23, feedback: F%s}\n",
+                               words[i]);
+                parse_good(text, &c);
+                assert_string_equal(c.relays[RELAY_LOAD].set.name, i == 2 ? "P23" : "P12");
+                assert_string_equal(c.relays[RELAY_LOAD].reset.name, i == 2 ? "P12" : "P23");
+                assert_string_equal(c.relays[RELAY_LOAD].feedback.name, "F");
+        }
 }
 
 static void test_monitor(void **state) {
@@ -152,6 +185,10 @@ static void test_good_forms(void **state) {
                 "relays: {driver: gpio, charge: {type: latching, set: A, reset: B, pulse: 500ms},\n" GPIO_LOAD
                 "}\n",
                 PORT "output: {port: /dev/ttyUSB1}\n",
+                PORT "leds: {load: A}\n",
+                PORT "leds: {}\n",
+                PORT "relays: {driver: gpio, charge: {type: monostable, line: A},\n"
+                "  load: {type: monostable, line: B, contacts: v1}}\n",
         };
         struct config c;
 
@@ -312,6 +349,30 @@ static const struct bad bad_files[] = {
         {PORT "relays:\n  driver: gpio\n  charge: {type: monostable, line: "
               "a2345678901234567890123456789012}\n" GPIO_LOAD,
          "4:36", "\"chip-label:offset\""},
+
+        /* contacts */
+        {PORT "relays:\n  driver: gpio\n  charge: {type: latching, set: A, reset: B, contacts: v1}\n" GPIO_LOAD, "4:46",
+         "'contacts' is for the load relay"},
+        {PORT "relays:\n  driver: gpio\n  charge: {type: monostable, line: A}\n"
+              "  load: {type: monostable, line: B, contacts: v2}\n",
+         "5:37", "expected type: latching or contacts: v1"},
+        {PORT "relays:\n  driver: gpio\n  charge: {type: monostable, line: A}\n"
+              "  load: {type: latching, set: B, reset: C, contacts: v3}\n",
+         "5:54", "expected v1 (pins 1 and 2 when allowed) or v2 (pins 2 and 3)"},
+
+        /* the panel */
+        {PORT "leds: GPIO5\n", "2:7", "a value; expected info:, charge: or load:"},
+        {PORT "leds: {inof: GPIO5}\n", "2:8", "unknown key 'inof'; expected 'info'?"},
+        {PORT "leds: {info: {line: A}}\n", "2:14", "\"chip-label:offset\""},
+        {PORT "leds: {info: \"a\\tb\"}\n", "2:14", "\"chip-label:offset\""},
+        {PORT "leds: {info: \"x\\ny:1\"}\n", "2:14", "\"chip-label:offset\""},
+        {PORT "button: gpiochip0:26\n", "2:9", "a Pi 5 renumbers"},
+        {PORT "button: on: 1\n", "2:11", "not valid YAML"},
+        {PORT "heartbeat: []\n", "2:12", "a list; expected"},
+        {PORT "button: A\nheartbeat: A\n", "3:12", "'A' is used twice (line 2)"},
+        {PORT "leds: {info: A, load: \"!A\"}\n", "2:23", "'!A' is used twice"},
+        {PORT "heartbeat: GPIO23\nrelays:\n  driver: gpio\n  charge: {type: monostable, line: A}\n" GPIO_LOAD, "6:34",
+         "'GPIO23' is used twice (line 2)"},
 
         /* settings */
         {PORT "settings: on\n", "2:11", "a value; expected settings"},
@@ -496,6 +557,7 @@ static void test_example(void **state) {
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_defaults),      cmocka_unit_test(test_everything),
+                cmocka_unit_test(test_contacts),
                 cmocka_unit_test(test_monitor),       cmocka_unit_test(test_good_forms),
                 cmocka_unit_test(test_sensor_types),  cmocka_unit_test(test_bad_files),
                 cmocka_unit_test(test_bytes),         cmocka_unit_test(test_all_problems),

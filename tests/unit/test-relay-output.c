@@ -41,7 +41,8 @@ int gpio_line_open(const struct config_line *config, enum gpio_direction directi
                 if (strcmp(line_names[i], config->name) != 0)
                         continue;
                 if (board.open_error[i] < 0) {
-                        (void)snprintf(ret_why, size, "GPIO line %s is in use by 'other'", config->name);
+                        (void)snprintf(ret_why, size, "GPIO line %s%s", config->name,
+                                       board.open_error[i] == -EBUSY ? " is in use by 'other'" : ": no such chip");
                         return board.open_error[i];
                 }
                 assert_false(l->open);
@@ -54,6 +55,10 @@ int gpio_line_open(const struct config_line *config, enum gpio_direction directi
         }
         fail_msg("unknown line %s", config->name);
         return -ENOENT;
+}
+
+void gpio_line_text(const struct config_line *config, char *ret, size_t size) {
+        (void)snprintf(ret, size, "GPIO line %s", config->name);
 }
 
 struct gpio_line *gpio_line_free(struct gpio_line *l) {
@@ -93,13 +98,14 @@ struct fixture {
         char text[512];
         enum relay_id relay;
         struct maybe closed;
-        bool at_start;
+        bool at_start, coils;
 };
 
-static void on_fault(void *userdata, usec_t now, const char *text) {
+static void on_fault(void *userdata, usec_t now, const char *text, bool coils) {
         struct fixture *f = userdata;
 
         (void)now;
+        f->coils = coils;
         if (text[0])
                 f->faults++;
         else
@@ -312,6 +318,7 @@ static void test_busy_line(void **state) {
         start(f);
         assert_int_equal(f->faults, 1);
         assert_string_equal(f->text, "charge relay: GPIO line CS is in use by 'other'");
+        assert_true(f->coils);
         assert_false(board.lines[CHARGE_RESET].open); /* all of a relay or nothing */
         assert_true(board.lines[LOAD_RESET].active);  /* the other one works */
         relay_output_set(f->output, RELAY_CHARGE, true);
@@ -333,6 +340,7 @@ static void test_busy_feedback(void **state) {
         start(f);
         assert_int_equal(f->faults, 1);
         assert_string_equal(f->text, "charge relay: feedback: GPIO line CF is in use by 'other'");
+        assert_false(f->coils);
         assert_true(board.lines[CHARGE_RESET].active);
         loop_for(f->event, 200 * USEC_PER_MSEC);
         relay_output_set(f->output, RELAY_CHARGE, true);
@@ -379,7 +387,9 @@ static void test_chip_vanishes(void **state) {
         gone = clock_now();
         assert_true(loop_until(f->event, &f->faults, 1, 2 * USEC_PER_SEC)); /* found while idle */
         assert_true(clock_now() - gone < USEC_PER_SEC);
-        assert_non_null(strstr(f->text, "load relay: GPIO chip is gone"));
+        assert_non_null(strstr(f->text, "load relay: GPIO line LR: ")); /* which one */
+        assert_non_null(strstr(f->text, "chip"));
+        assert_true(f->coils);
         assert_false(f->closed.known);                  /* no reading of the feedback */
         relay_output_set(f->output, RELAY_LOAD, false); /* cannot be done now, but is not forgotten */
         for (int i = 0; i < _LINES; i++) {

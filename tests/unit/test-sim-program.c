@@ -496,7 +496,7 @@ static void await_status(sd_bus *bus, int control, const char *words) {
         }
 }
 
-static sd_bus *join_bus(const char *address, struct relays *relays) {
+static sd_bus *join_bus(const char *address, const char *name, struct relays *relays) {
         uint64_t end = now_msec() + PATIENCE_MSEC;
         sd_bus *bus = NULL;
 
@@ -512,28 +512,27 @@ static sd_bus *join_bus(const char *address, struct relays *relays) {
         }
         assert_true(sd_bus_add_object_vtable(bus, NULL, "/org/smartbms1", "org.smartbms1.Relays",
                                              relays_vtable, relays) >= 0);
-        assert_true(sd_bus_request_name(bus, "org.smartbms1", 0) >= 0);
+        assert_true(sd_bus_request_name(bus, name, 0) >= 0);
         return bus;
 }
 
-static void test_follows_the_daemon(void **state) {
+static void follows_the_daemon(const char *pack, const char *name) {
         struct relays relays = {.charge_closed = 1, .load_closed = 0};
         char address[160], control_path[128];
         pid_t sim, daemon;
         sd_bus *bus;
         int control;
 
-        (void)state;
         assert_true(snprintf(address, sizeof(address), "unix:path=%s/bus", directory) < (int)sizeof(address));
         path_in("bus-control", control_path, sizeof(control_path));
-        sim = start_sim(NULL, OPTIONS("--bus", address, "--control", control_path, "--speed", "40"));
+        sim = start_sim(NULL, OPTIONS("--bus", address, "--pack", pack, "--control", control_path, "--speed", "40"));
         control = connect_control(control_path);
         await_status(NULL, control, " charge=open load=open "); /* no bus yet */
 
         daemon = spawn(OPTIONS("dbus-daemon", "--session", "--nofork", "--nopidfile", "--nosyslog",
                                "--address", address),
                        NULL);
-        bus = join_bus(address, &relays);
+        bus = join_bus(address, name, &relays);
         await_status(bus, control, " charge=closed load=open ");
 
         relays = (struct relays){.charge_closed = 0, .load_closed = 1};
@@ -541,10 +540,10 @@ static void test_follows_the_daemon(void **state) {
                                                    "ChargeClosed", "LoadClosed", NULL) >= 0);
         await_status(bus, control, " charge=open load=closed ");
 
-        assert_true(sd_bus_release_name(bus, "org.smartbms1") >= 0);
+        assert_true(sd_bus_release_name(bus, name) >= 0);
         await_status(bus, control, " charge=open load=open "); /* the daemon is gone */
         relays.charge_closed = 1;
-        assert_true(sd_bus_request_name(bus, "org.smartbms1", 0) >= 0);
+        assert_true(sd_bus_request_name(bus, name, 0) >= 0);
         await_status(bus, control, " charge=closed load=closed ");
 
         sd_bus_close_unref(bus);
@@ -554,7 +553,7 @@ static void test_follows_the_daemon(void **state) {
         daemon = spawn(OPTIONS("dbus-daemon", "--session", "--nofork", "--nopidfile", "--nosyslog",
                                "--address", address),
                        NULL);
-        bus = join_bus(address, &relays);
+        bus = join_bus(address, name, &relays);
         await_status(bus, control, " charge=closed load=closed ");
 
         (void)close(control);
@@ -565,6 +564,16 @@ static void test_follows_the_daemon(void **state) {
         (void)await_exit(daemon);
         assert_true(snprintf(address, sizeof(address), "%s/bus", directory) < (int)sizeof(address));
         (void)unlink(address);
+}
+
+static void test_follows_the_daemon(void **state) {
+        (void)state;
+        follows_the_daemon("default", "org.smartbms1");
+}
+
+static void test_follows_a_further_pack(void **state) {
+        (void)state;
+        follows_the_daemon("house", "org.smartbms1.pack_house");
 }
 
 int main(int argc, char **argv) {
@@ -580,6 +589,7 @@ int main(int argc, char **argv) {
                 cmocka_unit_test(test_wrong_command_lines),
                 cmocka_unit_test(test_control),
                 cmocka_unit_test(test_follows_the_daemon),
+                cmocka_unit_test(test_follows_a_further_pack),
         };
         int r;
 
