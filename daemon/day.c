@@ -65,8 +65,7 @@ static bool offset_at(int64_t wall, int64_t *ret_offset) {
 
 /* When a local day began: at its midnight by the offset of the second before, for there are zones that change their
  * clocks at that moment, too. Asked twice, because what is asked for decides when that second was; offset: some
- * day's near
- * it. */
+ * day's near it. */
 static bool began_at(int64_t day, int64_t offset, int64_t *ret_began) {
         for (int i = 0; i < 2; i++)
                 if (!offset_at(day * DAY_SEC - offset - 1, &offset))

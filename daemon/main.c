@@ -252,10 +252,9 @@ static void block_signals(void) {
 extern const char __executable_start, _end;
 
 /* A card that answers no more must not stop the decision loop when a page of the program is to be read again: what
- * was used
- * once stays, and of our own program all. (All of every library would be four megabytes of SQLite and sd-bus that
- * nothing here
- * uses.) Under a limit locking would make later allocations fail instead, so it is left. */
+ * was used once stays, and of our own program all. (All of every library would be four megabytes of SQLite
+ * and sd-bus that nothing here uses.) Under a limit locking would make later allocations fail instead, so it
+ * is left. */
 static void lock_memory(void) {
         struct rlimit limit;
 

@@ -14,8 +14,7 @@
 #include "manager-internal.h"
 #include "names.h"
 
-/* ---- answers that wait for the card
- * ----------------------------------------------------------------------------- */
+/* ---- answers that wait for the card --------------------------------------------------------- */
 
 /* NULL: as many are waiting as can. */
 static struct pending *pending_begin(struct manager *m, struct bus_reply *reply) {
@@ -56,8 +55,7 @@ static void part_done(void *userdata, int result) {
         bus_reply_done(reply, p->result, why_not_stored(p->result));
 }
 
-/* ---- a command, from being asked for to being answered
- * ---------------------------------------------------------- */
+/* ---- a command, from being asked for to being answered -------------------------------------- */
 
 struct command {
         struct manager *m;
@@ -108,8 +106,7 @@ static int end(struct command *c, int r, const char *format, ...) {
         return 0;
 }
 
-/* ---- settings
- * --------------------------------------------------------------------------------------------------- */
+/* ---- settings ------------------------------------------------------------------------------- */
 
 static void record_changes(struct command *c, const struct settings *before) {
         for (enum setting i = 0; i < _SETTING_MAX; i++) {
@@ -176,8 +173,7 @@ static int command_set_pin(void *userdata, const char *pin, const char *by, stru
         return end(&c, 0, "the PIN was changed");
 }
 
-/* ---- the pack
- * --------------------------------------------------------------------------------------------------- */
+/* ---- the pack ------------------------------------------------------------------------------- */
 
 static int command_release(void *userdata, enum relay_id relay, const char *by, struct bus_reply *reply,
                            char *ret_error, size_t size) {
@@ -256,8 +252,7 @@ static int command_backup(void *userdata, int fd, const char *by, struct bus_rep
         return r;
 }
 
-/* ---- questions
- * -------------------------------------------------------------------------------------------------- */
+/* ---- questions ------------------------------------------------------------------------------ */
 
 static void newest_snapshot(void *userdata, const struct snapshot **ret_newest) {
         struct manager *m = userdata;

@@ -91,8 +91,7 @@ void manager_decided(struct manager *m, usec_t now, bool cycle);
 /* ---- manager-memory.c ------------------------------------------------------------------------------------------ */
 
 /* Before bms_init(): what the settings file says comes into *config. Says in the log what is wrong with it; the
- * alarm is
- * raised by memory_start(). */
+ * alarm is raised by memory_start(). */
 struct memory_start {
         enum settings_file_state state;
         char text[ALARM_TEXT_MAX];

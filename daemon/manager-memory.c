@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /* What outlives a run (design 7..9): the settings file is read before anything is decided, the database's answer
- * comes when
- * it comes. Until then no relay closes (P14), but for at most STATE_WAIT_USEC: a card must not keep a house dark. */
+ * comes when it comes. Until then no relay closes (P14), but for at most STATE_WAIT_USEC: a card must not keep a house
+ * dark. */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -29,8 +29,7 @@ static bool remembers(const struct manager *m) {
         return m->config.state_directory[0] != '\0';
 }
 
-/* ---- events
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- events --------------------------------------------------------------------------------- */
 
 static int event_level(enum event_kind kind) {
         switch (kind) {
@@ -62,8 +61,7 @@ void memory_event(struct manager *m, const struct event *event, stored_t done, v
         store_put_event(m->store, event, done, userdata);
 }
 
-/* ---- the state
- * -------------------------------------------------------------------------------------------------- */
+/* ---- the state ------------------------------------------------------------------------------ */
 
 void memory_put_state(struct manager *m, usec_t now) {
         struct store_state state = {.at = now};
@@ -126,8 +124,7 @@ static void proceed_without_state(struct manager *m, usec_t now) {
         bms_restore_nothing(&m->bms, now);
 }
 
-/* ---- days and the wall clock
- * ------------------------------------------------------------------------------------ */
+/* ---- days and the wall clock ---------------------------------------------------------------- */
 
 /* The wall clock has become known: when the state was kept is known by it too, so the time off is. */
 static void settle_time_off(struct manager *m, usec_t now, int64_t wall_usec) {
@@ -185,8 +182,7 @@ void memory_snapshot(struct manager *m, usec_t now) {
                 store_put_minute(m->store, &row);
 }
 
-/* ---- the settings file
- * ------------------------------------------------------------------------------------------ */
+/* ---- the settings file ---------------------------------------------------------------------- */
 
 static void say_what_differs(const struct manager *m, const struct settings *from_config) {
         for (enum setting i = 0; i < _SETTING_MAX; i++) {
@@ -265,8 +261,15 @@ void memory_learned(struct manager *m) {
         settings_writer_put(m->writer, &m->kept, NULL, NULL);
 }
 
-/* ---- start and stop
- * --------------------------------------------------------------------------------------------- */
+/* ---- start and stop ------------------------------------------------------------------------- */
+
+/* The first settings are on the disk before there is a database: one without settings means that they are lost, and
+ * keeps the relays open. Once in a pack's life, and before anything can close. */
+static bool first_settings(struct manager *m, const struct memory_start *start) {
+        if (!remembers(m) || start->state != SETTINGS_FILE_FIRST || m->config.bms.role != ROLE_GATEWAY)
+                return true;
+        return settings_file_write(m->config.state_directory, &m->kept) == 0;
+}
 
 int memory_start(struct manager *m, const struct memory_start *start) {
         static const struct energy_sum zero[_ENERGY_MAX];
@@ -274,6 +277,7 @@ int memory_start(struct manager *m, const struct memory_start *start) {
         int r;
 
         history_init(&m->history);
+        const bool first_written = first_settings(m, start);
         r = store_new(m->event, m->config.state_directory, &callbacks, &m->store);
         if (r < 0)
                 return r;
@@ -288,8 +292,8 @@ int memory_start(struct manager *m, const struct memory_start *start) {
                 m->loaded = true;
                 return 0;
         }
-        if (start->state == SETTINGS_FILE_FIRST && m->config.bms.role == ROLE_GATEWAY)
-                memory_settings(m, "", NULL, NULL);
+        if (!first_written)
+                memory_settings(m, "", NULL, NULL); /* raises the alarm, and tries again */
         if (start->state == SETTINGS_FILE_PREVIOUS || start->state == SETTINGS_FILE_DAMAGED)
                 bms_settings_fault(&m->bms, m->now, start->text, true);
         return 0;

@@ -29,8 +29,7 @@ usec_t manager_advance(struct manager *m, usec_t now) {
         return m->now;
 }
 
-/* ---- relays: before everything else
- * ---------------------------------------------------------------------------- */
+/* ---- relays: before everything else --------------------------------------------------------- */
 
 /* Does this relay's own limit say that it must open? */
 static bool named_by_rule(const struct manager *m, enum relay_id id) {
@@ -62,8 +61,7 @@ static void drive(struct manager *m) {
         memcpy(m->driven, wanted, sizeof(wanted));
 }
 
-/* ---- what comes after them
- * -------------------------------------------------------------------------------------- */
+/* ---- what comes after them ------------------------------------------------------------------ */
 
 /* The latches' sentence says why; which relay it was goes before it. */
 static void name_relay(struct event *event) {
@@ -174,8 +172,7 @@ void manager_decided(struct manager *m, usec_t now, bool cycle) {
         arm(m, now);
 }
 
-/* ---- the cycle: a message, a tick
- * ------------------------------------------------------------------------------- */
+/* ---- the cycle: a message, a tick ----------------------------------------------------------- */
 
 static void on_bytes(void *userdata, usec_t now, const uint8_t *data, size_t size) {
         struct manager *m = userdata;
@@ -212,8 +209,7 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *userdata) {
         return 0;
 }
 
-/* ---- the adapters' reports
- * -------------------------------------------------------------------------------------- */
+/* ---- the adapters' reports ------------------------------------------------------------------ */
 
 /* What an adapter reports from within a call of ours is looked at when that call is over. */
 static void look_again(struct manager *m) {
@@ -270,8 +266,7 @@ static void on_output_fault(void *userdata, usec_t now, const char *text) {
         look_again(m);
 }
 
-/* ---- start and stop
- * --------------------------------------------------------------------------------------------- */
+/* ---- start and stop ------------------------------------------------------------------------- */
 
 /* WATCHDOG_USEC and WATCHDOG_PID as in sd_watchdog_enabled(3). */
 static usec_t watchdog_interval(void) {

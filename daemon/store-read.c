@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /* What is asked of the database: the state at the start; events, history and days for the doors; a copy. What stands
- * there is input
- * like any other: a value that cannot be makes the database a bad one (state), or the row one that is left out
- * (history). */
+ * there is input like any other: a value that cannot be makes the database a bad one (state), or the row one
+ * that is left out (history). */
 
 #include <errno.h>
 #include <stdlib.h>

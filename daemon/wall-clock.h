@@ -9,9 +9,8 @@
  * none of them has to be asked over a bus or by its files; a clock chip that is read at boot, or a time that was
  * restored from a file, does not. And the kernel itself takes it back when somebody sets the clock by hand, and when a
  * client has been silent for so long that the error may be 16 s. From then on the time is the last synchronised one
- * and
- * what CLOCK_BOOTTIME has run since: a clock that is set wrong changes nothing here, and a house that has lost its
- * network still has its midnights.
+ * and what CLOCK_BOOTTIME has run since: a clock that is set wrong changes nothing here, and a house that
+ * has lost its network still has its midnights.
  *
  * A synchronised clock that contradicts itself by more than WALL_CLOCK_STEP_USEC (a server that lies, a client that
  * clears the flag before it has turned the clock) is doubted: the time is that of before, until the new one has been

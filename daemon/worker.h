@@ -26,7 +26,6 @@ int worker_post(struct worker *w, void (*run)(void *job), void (*finish)(void *j
 unsigned worker_pending(const struct worker *w);
 
 /* Waits until all jobs have run, calls their finish() (which may post more), ends the thread. After at_most_usec it
- * gives up: the thread
- * and what it works on are left behind, and -ETIMEDOUT is returned: nothing that a job uses may be freed then.
- * Takes NULL. */
+ * gives up: the thread and what it works on are left behind, and -ETIMEDOUT is returned: nothing that a job
+ * uses may be freed then. Takes NULL. */
 int worker_free(struct worker *w, usec_t at_most_usec);

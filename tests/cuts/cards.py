@@ -267,18 +267,21 @@ MODES = [NOTHING] * 3 + [ALL] * 2 + [MOMENT] * 4 + [SECTORS] * 8 + [MOST] * 3
 
 
 def moments(steps, count, dice, first):
-    """(number of steps done, time). A quarter of them anywhere among the steps, a quarter in any stretch between two syncs, be
-    it of one step or of a thousand, and a quarter around steps that make a file shorter (a WAL that was taken over): each as
-    late as can be before the next step. A quarter at any time."""
+    """(number of steps done, time). A fifth of them anywhere among the steps, a fifth in any stretch between two syncs, be
+    it of one step or of a thousand, a fifth around steps that make a file shorter (a WAL that was taken over), a fifth
+    among the first hundred (a first start): each as late as can be before the next step. A fifth at any time."""
     starts = [n + 1 for n, step in enumerate(steps) if step.kind == SYNC and n + 1 > first]
     stretches = [(a, b) for a, b in zip([first] + starts, starts + [len(steps)]) if a <= b]
     shorter = [n for n, step in enumerate(steps) if step.kind == TRUNCATE]
     begun = [step.begun for step in steps] + [steps[-1].done]
     made = []
     for _ in range(count):
-        how = dice.randrange(4)
+        how = dice.randrange(5)
         if how == 3 and shorter:
             n = min(len(steps), max(first, dice.choice(shorter) + dice.randint(-30, 60)))
+            made.append((n, begun[n]))
+        elif how == 4:
+            n = dice.randint(first, min(len(steps), first + 100))
             made.append((n, begun[n]))
         elif how >= 2:
             at = dice.uniform(begun[first], begun[-1])

@@ -5,9 +5,8 @@
  *   plain DIRECTORY full|normal ROUNDS SEED
  *
  * In random order: an event in a table (WAL; synchronous as said), a row of state that is replaced, a settings file
- * (the
- * daemon's own). Each is written down on stdout when it was acknowledged: seconds of CLOCK_BOOTTIME, what, its
- * number. */
+ * (the daemon's own). Each is written down on stdout when it was acknowledged: seconds of CLOCK_BOOTTIME,
+ * what, its number. */
 
 #include <sqlite3.h>
 #include <stdio.h>

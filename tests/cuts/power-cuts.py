@@ -97,8 +97,6 @@ def main():
             for journal, part in ("ext4", count - count // 2), ("strict", count // 2):
                 verdict = cut(k, steps, promises, judge, part, seed, root, journal=journal)
                 report(journal, part, verdict)
-                if verdict.young:
-                    print(f"  of these {verdict.young} in the first moment of all: settings to be confirmed")
                 for what, sentence in verdict.examples.items():
                     print(f"  {what}: {sentence}")
                 failed = failed or bool(verdict.losses())

@@ -7,11 +7,10 @@
  *   RECORD_LOG        outside of it; appended to. Several processes one after the other may share it
  *
  * Each operation is done and written down under one lock: the order in the log is the order in which things
- * happened, and
- * no operation begins while another is under way. Its times (CLOCK_BOOTTIME) are those just before and just behind it.
- * What is mapped into memory is not seen; SQLite does so with its -shm file only, which a cut throws away. A call that
- * changes a file here and is not known to this program would be missed: cuts.py compares the directory at the end with
- * what the log makes of it. */
+ * happened, and no operation begins while another is under way. Its times (CLOCK_BOOTTIME) are those just
+ * before and just behind it. What is mapped into memory is not seen; SQLite does so with its -shm file only,
+ * which a cut throws away. A call that changes a file here and is not known to this program would be missed:
+ * cuts.py compares the directory at the end with what the log makes of it. */
 
 /* Both open() and open64() are to be defined here. */
 #undef _FILE_OFFSET_BITS

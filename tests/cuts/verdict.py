@@ -15,7 +15,7 @@ class Verdict:
         self.settings_good = False
         self.judged = 0
         self.counts = dict.fromkeys(("corrupt", "settings", "events", "old", "back", "wrong"), 0)
-        self.examples, self.oldest, self.young = {}, 0.0, 0
+        self.examples, self.oldest = {}, 0.0
 
     def running(self, since, until):
         return sum(max(0.0, min(until, b) - max(since, a)) for a, b in self.lives)
@@ -36,8 +36,8 @@ class Verdict:
             of_settings.append(f"the settings file is {answer['settings']}, and was good before")
         if mode == cards.NOTHING and answer["settings"] == "good":
             self.settings_good = True
-        if answer["settings"] in ("previous", "damaged"):
-            self.young += 1
+        if answer["settings"] in ("previous", "damaged"):   # whatever was set, or nothing ever was
+            of_settings.append(f"the settings file is {answer['settings']}: the relays stay open until a person confirms")
         for what, sentences in ("settings", of_settings), ("events", of_events):
             if sentences:
                 self.blame(what, sentences[0], where)

@@ -2,13 +2,11 @@
 
 /* What the database costs a card (design 9), and how large it gets.
  *
- *   card-budget day [DIRECTORY]          a day's commits: one each 50 s with the state and the minutes, and 50
- * events; bytes as the kernel
- *                                        counts them (write_bytes of /proc/self/io: DIRECTORY must be on a disk for
- * that), bytes and
- *                                        syncs as SQLite asks for them
- *   card-budget years N [DIRECTORY]      N years of minutes, days and 50 events a day, as fast as it goes: the
- * file's size
+ *   card-budget day [DIRECTORY]       a day's commits: one each 50 s with the state and the minutes, and 50 events;
+ *                                     bytes as the kernel counts them (write_bytes of /proc/self/io: DIRECTORY
+ *                                     must be on a disk for that), bytes and syncs as SQLite asks for them
+ *   card-budget years N [DIRECTORY]   N years of minutes, days and 50 events a day, as fast as it goes: the file's
+ *                                     size
  *
  * Fails beyond 2,100 syncs a day, beyond 15 MB a day (where the kernel counted any), and beyond 6 MB of file. */
 

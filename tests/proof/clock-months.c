@@ -5,17 +5,13 @@
  *
  *   clock-months START DAYS SEED honest|lying SYNCHRONISED_AFTER [restarts]
  *
- * In the time zone of $TZ, from START (s since 1970 UTC) on, second by second: the real struct bms with a message each
- * second, 500 W into the pack, and the clock and the day as the manager asks them. At random the wall clock is
- * turned by
- * -10 years, +10 years, +-1 h or +-1 s, and later turned right. honest: the kernel says at once that it is not
- * synchronised, and a
- * client has it back some time later. lying: the kernel says that it is synchronised all the while, for less than an
- * hour
- * and not from the start on, for nobody could tell that. With SYNCHRONISED_AFTER
+ * In the time zone of $TZ, from START (s since 1970 UTC) on, second by second: the real struct bms with a message
+ * each second, 500 W into the pack, and the clock and the day as the manager asks them. At random the wall clock is
+ * turned by -10 years, +10 years, +-1 h or +-1 s, and later turned right. honest: the kernel says at once that it is
+ * not synchronised, and a client has it back some time later. lying: the kernel says that it is synchronised all the
+ * while, for less than an hour and not from the start on, for nobody could tell that. With SYNCHRONISED_AFTER
  * seconds the clock is synchronised for the first time; never with -1. restarts: the daemon ends and starts again,
- * sometimes
- * the machine too, whose clock is then where it stood until it is synchronised.
+ * sometimes the machine too, whose clock is then where it stood until it is synchronised.
  *
  * Prints what happened, with the true time of it; clock-months.py judges. */
 

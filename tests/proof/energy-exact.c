@@ -8,8 +8,7 @@
  *
  * A pack of 255 cells, up to 2,000 A: steady at the greatest power, ramps, a sign that changes with each message, the
  * least that a frame can carry, unknown sensors; messages that come early and late, gaps, and daemons that end and
- * start
- * again, with the counters restored at once or after a while; midnights and clearings at any time.
+ * start again, with the counters restored at once or after a while; midnights and clearings at any time.
  *
  * The exact sum is one of integers of 128 bits, in uW * us / 4, and is never divided. At every check each counter is
  * below it, by less than 1 mWh, since its last zero; and counter and remainder together are it.

@@ -370,8 +370,7 @@ static const struct hold *hold_of(struct rig *r, enum relay_id id, enum hold_kin
 }
 
 /* P7: of all readings the one with the least room to its own limit is what `why` speaks of: here a cell at 55 degC
- * that
- * does not bypass, not the hotter one that does; of equals the named hottest. */
+ * that does not bypass, not the hotter one that does; of equals the named hottest. */
 static void test_hot_cell_with_least_room(void **state) {
         static const struct {
                 int bypassing, other, bypassing_degc, other_degc, named, limit;

@@ -253,8 +253,8 @@ static uint64_t rnd(uint64_t n) {
 }
 
 /* Each true local midnight of a zone ends a day, of the calendar's length, and nothing else does: however the clock
- * is set
- * meanwhile by hand (the kernel then says that it is not synchronised; a client sets it right some time later). */
+ * is set meanwhile by hand (the kernel then says that it is not synchronised; a client sets it right some
+ * time later). */
 static void month_in(const char *zone, int64_t start, unsigned days, uint64_t with_seed) {
         static const int64_t turns[] = {-10 * YEAR, 10 * YEAR, -HOUR, HOUR, -1, 1};
         struct wall_clock clock = {.zero_usec = none64()};

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /* What one run hands to the next (P14, S8): flags, delays, closing times, the state of charge; by real frames on
- * both sides of a
- * restart. The second run's clock begins elsewhere: nothing may depend on its zero. */
+ * both sides of a restart. The second run's clock begins elsewhere: nothing may depend on its zero. */
 
 #include <errno.h>
 #include <stdio.h>

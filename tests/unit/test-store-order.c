@@ -15,79 +15,7 @@
 
 #include <cmocka.h>
 
-#include "bad-disk.h"
-#include "loop.h"
-#include "store.h"
-
-static char directory[64];
-
-struct rig {
-        sd_event *event;
-        struct store *store;
-        unsigned loads, faults, done, ok, full;
-        int copy_result;
-        unsigned copies;
-        char fault[ALARM_TEXT_MAX];
-};
-
-static void on_loaded(void *userdata, const struct store_loaded *loaded) {
-        struct rig *r = userdata;
-
-        (void)loaded;
-        r->loads++;
-}
-
-static void on_fault(void *userdata, const char *text) {
-        struct rig *r = userdata;
-
-        r->faults++;
-        snprintf(r->fault, sizeof(r->fault), "%s", text);
-}
-
-static void on_done(void *userdata, int result) {
-        struct rig *r = userdata;
-
-        r->done++;
-        r->ok += result == 0;
-        r->full += result == -ENOBUFS;
-}
-
-static void on_copy(void *userdata, int result) {
-        struct rig *r = userdata;
-
-        r->copies++;
-        r->copy_result = result;
-}
-
-static void begin(struct rig *r) {
-        const struct store_callbacks callbacks = {on_loaded, on_fault, r};
-
-        *r = (struct rig){.event = NULL};
-        assert_return_code(sd_event_new(&r->event), 0);
-        assert_int_equal(store_new(r->event, directory, &callbacks, &r->store), 0);
-        assert_true(loop_until(r->event, &r->loads, 1, 5 * USEC_PER_SEC));
-}
-
-static void end(struct rig *r) {
-        assert_null(store_free(r->store, 5 * USEC_PER_SEC));
-        sd_event_unref(r->event);
-}
-
-static int make_directory(void **state) {
-        (void)state;
-        bad_disk_begin();
-        bad_disk_mend();
-        strcpy(directory, "/tmp/test-store-order-XXXXXX");
-        return mkdtemp(directory) ? 0 : -1;
-}
-
-static int remove_directory(void **state) {
-        char command[128];
-
-        (void)state;
-        snprintf(command, sizeof(command), "rm -rf '%s'", directory);
-        return system(command);
-}
+#include "store-rig.h"
 
 static void put_event(struct rig *r, const char *text) {
         struct event e = {.at = clock_now(), .kind = EVENT_COMMAND};
@@ -136,7 +64,7 @@ static void test_midnight_is_one_commit(void **state) {
         struct rig r;
 
         (void)state;
-        begin(&r);
+        begin_loaded(&r);
         store_put_state(r.store, &before);
         put_event(&r, "before");
         assert_true(loop_until(r.event, &r.done, 1, 5 * USEC_PER_SEC));
@@ -157,7 +85,7 @@ static void test_events_of_one_turn_share_a_commit(void **state) {
         uint64_t before;
 
         (void)state;
-        begin(&r);
+        begin_loaded(&r);
         put_event(&r, "the first begins a log");
         assert_true(loop_until(r.event, &r.ok, 1, 5 * USEC_PER_SEC));
         before = syncs(&r);
@@ -173,7 +101,7 @@ static void test_the_end_takes_everything(void **state) {
         struct rig r;
 
         (void)state;
-        begin(&r);
+        begin_loaded(&r);
         atomic_store(&bad_sleep_msec, 700);
         put_event(&r, "one");
         loop_for(r.event, 200 * USEC_PER_MSEC);
@@ -190,7 +118,7 @@ static void test_the_end_after_a_failure(void **state) {
         struct rig r;
 
         (void)state;
-        begin(&r);
+        begin_loaded(&r);
         atomic_store(&bad_write, SQLITE_FULL);
         put_event(&r, "one");
         assert_true(loop_until(r.event, &r.faults, 1, 3 * USEC_PER_SEC));
@@ -204,7 +132,7 @@ static void test_a_card_that_hangs_is_told(void **state) {
         struct rig r;
 
         (void)state;
-        begin(&r);
+        begin_loaded(&r);
         atomic_store(&bad_sleep_msec, 5000);
         put_event(&r, "slow");
         assert_true(loop_until(r.event, &r.faults, 1, 4500 * USEC_PER_MSEC));
@@ -220,7 +148,7 @@ static void test_losses_while_all_are_being_written(void **state) {
         struct rig r;
 
         (void)state;
-        begin(&r);
+        begin_loaded(&r);
         atomic_store(&bad_sleep_msec, 500);
         for (unsigned i = 0; i < STORE_EVENTS_QUEUED; i++)
                 put_event(&r, "all");
@@ -236,24 +164,37 @@ static void test_losses_while_all_are_being_written(void **state) {
         assert_int_equal(ask("SELECT count(*) FROM events WHERE kind = 'store'"), r.full > 0);
 }
 
+struct copy {
+        unsigned times;
+        int result;
+};
+
+static void on_copy(void *userdata, int result) {
+        struct copy *c = userdata;
+
+        c->times++;
+        c->result = result;
+}
+
 /* Who asks for a copy may hand over a pipe that nobody reads. */
 static void test_a_copy_that_nobody_takes(void **state) {
+        struct copy copy = {.times = 0};
         int pipe_of[2];
         struct rig r;
 
         (void)state;
-        begin(&r);
+        begin_loaded(&r);
         put_event(&r, "one");
         assert_true(loop_until(r.event, &r.ok, 1, 5 * USEC_PER_SEC));
         assert_int_equal(pipe2(pipe_of, O_CLOEXEC), 0);
-        store_backup(r.store, pipe_of[1], on_copy, &r);
+        store_backup(r.store, pipe_of[1], on_copy, &copy);
         loop_for(r.event, 500 * USEC_PER_MSEC);
-        assert_int_equal(r.copies, 0);
+        assert_int_equal(copy.times, 0);
         put_event(&r, "two"); /* is committed all the same */
         assert_true(loop_until(r.event, &r.ok, 2, 3 * USEC_PER_SEC));
         close(pipe_of[0]); /* the reader has gone */
-        assert_true(loop_until(r.event, &r.copies, 1, 3 * USEC_PER_SEC));
-        assert_int_equal(r.copy_result, -EPIPE);
+        assert_true(loop_until(r.event, &copy.times, 1, 3 * USEC_PER_SEC));
+        assert_int_equal(copy.result, -EPIPE);
         end(&r);
 }
 
@@ -265,7 +206,7 @@ static void test_while_another_program_looks(void **state) {
         struct rig r;
 
         (void)state;
-        begin(&r);
+        begin_loaded(&r);
         put_event(&r, "one");
         assert_true(loop_until(r.event, &r.ok, 1, 5 * USEC_PER_SEC));
         snprintf(path, sizeof(path), "%s/smartbms.db", directory);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /* The database as the event loop sees it: what is put comes back, in another run too; every event is answered once;
- * and whatever becomes of the
- * card or the file, the loop goes on, the owner is told, and it mends itself. */
+ * and whatever becomes of the card or the file, the loop goes on, the owner is told, and it mends itself. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,82 +15,13 @@
 
 #include <cmocka.h>
 
-#include "bad-disk.h"
-#include "loop.h"
-#include "store.h"
-
-static char directory[64];
-
-struct rig {
-        sd_event *event;
-        struct store *store;
-        unsigned loads, faults, done, ok, late, full;
-        struct store_loaded loaded;
-        char fault[ALARM_TEXT_MAX];
-};
-
-static void on_loaded(void *userdata, const struct store_loaded *loaded) {
-        struct rig *r = userdata;
-
-        r->loads++;
-        r->loaded = *loaded;
-}
-
-static void on_fault(void *userdata, const char *text) {
-        struct rig *r = userdata;
-
-        r->faults++;
-        snprintf(r->fault, sizeof(r->fault), "%s", text);
-}
-
-static void on_done(void *userdata, int result) {
-        struct rig *r = userdata;
-
-        r->done++;
-        r->ok += result == 0;
-        r->late += result == -ETIMEDOUT;
-        r->full += result == -ENOBUFS;
-}
-
-static void begin(struct rig *r) {
-        const struct store_callbacks callbacks = {on_loaded, on_fault, r};
-
-        *r = (struct rig){.event = NULL};
-        assert_return_code(sd_event_new(&r->event), 0);
-        assert_int_equal(store_new(r->event, directory, &callbacks, &r->store), 0);
-}
-
-static void begin_loaded(struct rig *r) {
-        begin(r);
-        assert_true(loop_until(r->event, &r->loads, 1, 5 * USEC_PER_SEC));
-}
-
-static void end(struct rig *r) {
-        assert_null(store_free(r->store, 5 * USEC_PER_SEC));
-        sd_event_unref(r->event);
-}
+#include "store-rig.h"
 
 static const char *path_of(const char *name) {
         static char path[128];
 
         snprintf(path, sizeof(path), "%s/%s", directory, name);
         return path;
-}
-
-static int make_directory(void **state) {
-        (void)state;
-        bad_disk_begin();
-        bad_disk_mend();
-        strcpy(directory, "/tmp/test-store-XXXXXX");
-        return mkdtemp(directory) ? 0 : -1;
-}
-
-static int remove_directory(void **state) {
-        char command[128];
-
-        (void)state;
-        snprintf(command, sizeof(command), "rm -rf '%s'", directory);
-        return system(command);
 }
 
 static struct store_state state_of(int64_t wh) {
@@ -105,8 +35,7 @@ static struct store_state state_of(int64_t wh) {
 
 static struct event event_of(const char *text) {
         struct event e = {.at = clock_now(), .kind = EVENT_SETTING, .subject = 3, .by = "uid 0 over D-Bus",
-                .key = "vmax",
-                          .before = "3.650 V", .after = "3.600 V"};
+                          .key = "vmax", .before = "3.650 V", .after = "3.600 V"};
 
         snprintf(e.text, sizeof(e.text), "%s", text);
         return e;
