@@ -18,7 +18,8 @@ struct pack_line {
 };
 
 int check_packs(struct cli *c) {
-        return c->options & OPTION_PACK ? fail(EXIT_USAGE, "packs shows all of them: leave out --pack") : EXIT_OK;
+        return c->options & OPTION_PACK ? fail(EXIT_USAGE, "packs shows all of them: leave out --pack")
+                                        : EXIT_OK;
 }
 
 static int fetch(struct client *client, const char *pack, struct pack_line *ret) {
@@ -88,8 +89,8 @@ int verb_packs(struct cli *c) {
                 json_begin(&j, stdout, true);
                 json_array(&j, NULL);
         } else
-                printf("%-16s  %-8s  %-8s %-8s  %-14s  %-14s  %s\n", "PACK", "LINK", "SOC", "", "CHARGE", "LOAD",
-                       "ALARMS");
+                printf("%-16s  %-8s  %-8s %-8s  %-14s  %-14s  %s\n", "PACK", "LINK", "SOC", "", "CHARGE",
+                       "LOAD", "ALARMS");
         for (int i = 0; i < packs.n; i++) {
                 r = fetch(&c->client, packs.names[i], line);
                 /* A pack that does not answer outweighs old readings. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* What a machine with more than one pack calls them: one daemon each, told apart by name. Does not know what a pack
- * is. */
+/* What a machine with more than one pack calls them: one daemon each, told apart by name. Does not know what
+ * a pack is. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,8 +10,8 @@
 #define PACK_NAME_MAX 32
 #define PACK_NAME_DEFAULT "default" /* who has one pack only needs no name for it */
 
-/* 1 to 32 letters (of ASCII), digits and '_': what may stand in a bus name, a file's name and a unit's name unescaped.
- * Not "smartbms": smartbms.yaml is the default pack's. */
+/* 1 to 32 letters (of ASCII), digits and '_': what may stand in a bus name, a file's name and a unit's name
+ * unescaped. Not "smartbms": smartbms.yaml is the default pack's. */
 bool pack_name_valid(const char *name);
 #define PACK_NAME_EXPECTED "1 to 32 letters, digits and '_', and not smartbms"
 

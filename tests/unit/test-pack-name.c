@@ -14,8 +14,8 @@
 #define THIRTY_TWO "abcdefghijklmnopqrstuvwxyzABC_09"
 
 static void valid(void **state) {
-        static const char *const good[] = {"a",        "Z",         "0",       "_", "default", "house", "pack_2",
-                                           "Smartbms", "smartbms2", THIRTY_TWO};
+        static const char *const good[] = {"a",     "Z",      "0",        "_",         "default",
+                                           "house", "pack_2", "Smartbms", "smartbms2", THIRTY_TWO};
 
         (void)state;
         assert_int_equal(32, strlen(THIRTY_TWO));
@@ -24,10 +24,9 @@ static void valid(void **state) {
 }
 
 static void invalid(void **state) {
-        static const char *const bad[] = {"",    "smartbms", THIRTY_TWO "x", "my-pack", "a.b",
-                                          "a b", " a",       "a ",           "a/b",     "..",
-                                          "a\n", "a\\x2db",  "\x80",         "h\xc3\xa4user", "@",
-                                          "[",   "`",        "{",            "/",       ":"};
+        static const char *const bad[] = {
+                "",    "smartbms", THIRTY_TWO "x", "my-pack",       "a.b", "a b", " a", "a ", "a/b", "..",
+                "a\n", "a\\x2db",  "\x80",         "h\xc3\xa4user", "@",   "[",   "`",  "{",  "/",   ":"};
 
         (void)state;
         for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
