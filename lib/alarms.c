@@ -12,8 +12,8 @@
 #define BAD_SUM_ALARM_USEC (10 * USEC_PER_SEC)    /* B5 */
 #define INEFFECTIVE_USEC (10 * USEC_PER_SEC)      /* P12 */
 #define INEFFECTIVE_MIN_MA 1000                   /* P12 */
-/* P16. The alarm is due within 1 s (design 12), of which reading the input twice may take 0.4 s; the contact has moved
- * and its feedback been read by then. */
+/* P16. The alarm is due within 1 s (design 12), of which reading the input twice may take 0.25 s. After a command the
+ * contact has moved and its feedback been read by then. */
 #define DISAGREE_USEC (USEC_PER_SEC / 2)
 #define IMBALANCE_BELOW_BYPASS_MV 100             /* P6 */
 

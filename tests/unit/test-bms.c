@@ -645,8 +645,8 @@ static void test_relay_fault(void **state) {
         assert_false(alarm_active(&r, ALARM_RELAY_OUTPUT));
 }
 
-/* P16, design 12: an alarm within 1 s. Reading a feedback twice takes the adapter 0.4 s, so 0.5 s are left: not before,
- * and bms_deadline() asks for a tick then. Spontaneously closed (welded), and open against the command. */
+/* P16, design 12: an alarm within 1 s, of which the adapter takes 0.25 s, and a busy machine something. So after 0.5 s,
+ * and not before; bms_deadline() asks for a tick then. A contact that falls off by itself, and one that is welded. */
 static void test_disagreement_in_time(void **state) {
         static struct snapshot s;
         const usec_t half = USEC_PER_SEC / 2;
