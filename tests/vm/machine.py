@@ -136,7 +136,8 @@ class Machine:
         except BenchError:
             self.kill()
             raise
-        self.buffer = b""
+        self.unread = []
+        self.partial = {self.agent: b"", self.requests: b""}
 
     def plug(self, n, name=None, vendor=True):
         arguments = {"driver": "usb-serial", "id": f"adapter{n}", "chardev": f"usb{n}", "bus": "xhci.0"}
@@ -169,19 +170,19 @@ class Machine:
 
     def lines(self, deadline):
         """Yields ("agent", line) and ("host", line) as they come."""
-        buffers = {self.agent: b"", self.requests: b""}
         while True:
-            left = deadline - time.monotonic()
-            ready = select.select(list(buffers), [], [], max(left, 0))[0]
+            while self.unread:
+                yield self.unread.pop(0)
+            ready = select.select(list(self.partial), [], [], max(deadline - time.monotonic(), 0))[0]
             if not ready:
                 raise TimeoutError
             for s in ready:
                 data = s.recv(65536)
                 if not data:
                     raise BenchError("the machine ended")
-                *whole, buffers[s] = (buffers[s] + data).split(b"\n")
-                for line in whole:
-                    yield "agent" if s is self.agent else "host", line.decode(errors="replace")
+                *whole, self.partial[s] = (self.partial[s] + data).split(b"\n")
+                who = "agent" if s is self.agent else "host"
+                self.unread += [(who, line.decode(errors="replace")) for line in whole]
 
     def await_agent(self, seconds):
         try:

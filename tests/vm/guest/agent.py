@@ -32,9 +32,16 @@ def run(port, scenario, phase, state):
     return process.wait()
 
 
+def journal(*options):
+    return subprocess.run(["journalctl", "--no-pager", "-o", "short-monotonic", *options], stdout=subprocess.PIPE,
+                          text=True, errors="replace", check=False).stdout
+
+
 def main():
     for module in ("virtio_console", "xhci_pci", "ftdi_sio", "gpio_bench"):
         subprocess.run(["modprobe", module], check=False)
+    if not os.path.ismount("/sys/kernel/config"):
+        subprocess.run(["mount", "-t", "configfs", "config", "/sys/kernel/config"], check=False)
     port = pathlib.Path("/dev/virtio-ports/bench")
     while not port.exists():
         time.sleep(0.1)
@@ -51,12 +58,11 @@ def main():
             if epoch != "-":
                 time.clock_settime(time.CLOCK_REALTIME, float(epoch))
             shutil.rmtree(WORK, ignore_errors=True)
-            tarfile.open(fileobj=io.BytesIO(body)).extractall(WORK)
+            tarfile.open(fileobj=io.BytesIO(body)).extractall(WORK, filter="data")
+            before = journal("-n", "0", "--show-cursor").rpartition("-- cursor: ")[2].strip()
             code = run(port, scenario, phase, state)
             if code not in (0, 77):
-                journal = subprocess.run(["journalctl", "--no-pager", "-b", "-o", "short-monotonic", "-n", "400"],
-                                         stdout=subprocess.PIPE, text=True, errors="replace", check=False).stdout
-                for line in journal.splitlines():
+                for line in journal("-b", "-n", "1000", *(["--after-cursor", before] if before else [])).splitlines():
                     say(port, "JOURNAL", line)
             say(port, "END", str(code))
 
