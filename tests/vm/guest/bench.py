@@ -171,8 +171,17 @@ class Watch:
     def first(self, at, line, value, seconds, text):
         return wait(lambda: self.since(at, line, value), seconds, text)[0]
 
-    def worst_gap(self, at):
-        return max((gap for when, gap in self.gaps if when >= at), default=0)
+    def worst_gap(self, since, until=float("inf")):
+        """For how long it did not look: by so much may each moment be wrong that it tells."""
+        return max((gap for end, gap in self.gaps if end >= since and end - gap <= until), default=0.001)
+
+    def pulse(self, line, at, seconds, shortest, longest):
+        """A pulse that comes within so many seconds, and is neither too short nor too long; its beginning."""
+        up = self.first(at, line, 1, seconds, f"pulse on line {line}").time
+        down = self.first(up, line, 0, 5, f"the end of the pulse on line {line}").time
+        blind = self.worst_gap(up, down)
+        within(down - up, shortest - blind, longest + blind, f"pulse on line {line}, seen to {blind * 1000:.1f} ms")
+        return up
 
     def stop(self):
         self.process.kill()
@@ -300,6 +309,14 @@ settings: {{capacity: 3840Wh, charge_restart_delay: 0s, discharge_restart_delay:
     run("smartbmsd", "--check-config", "--config", path)
 
 
+def first_start(service, folder="/var/lib/smartbms"):
+    """Stopped, and as if it had never run: the config's defaults are in force then."""
+    service.systemctl("stop")
+    for path in pathlib.Path(folder).glob("*"):
+        if path.is_file():
+            path.unlink()
+
+
 class Bench(contextlib.AbstractContextManager):
     """The usual: chip, adapter, pack, configured service, and both relays closed."""
 
@@ -314,8 +331,9 @@ class Bench(contextlib.AbstractContextManager):
         self.watch = Watch(self.chip, self.lines)
         self.pack = Pack(0, *sim)
         self.host.plug(0)
+        first_start(self.service)
         self.started = now()
-        self.service.systemctl("restart")
+        self.service.systemctl("start")
         if closed:
             self.await_closed(self.started, 30)
 
