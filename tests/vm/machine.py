@@ -151,7 +151,7 @@ class Machine:
         self.monitor("device_del", id=f"adapter{n}")
         # A device that is asked to go is gone a moment later.
         deadline = time.monotonic() + 10
-        while f"adapter{n}" in self.monitor.human("info qtree"):
+        while f"adapter{n}" in str(self.monitor("qom-list", path="/machine/peripheral")):
             if time.monotonic() > deadline:
                 raise BenchError(f"adapter {n} does not go")
             time.sleep(0.02)
