@@ -101,7 +101,7 @@ class Machine:
         self.folder, self.disk, self.log = pathlib.Path(folder), pathlib.Path(disk), pathlib.Path(log)
         self.snapshot, self.careful = snapshot, careful
         self.process = None
-        self.adapters = {}
+        self.clock = "utc"
         self.start()
 
     def start(self):
@@ -117,7 +117,7 @@ class Machine:
                    "-drive", f"if=none,id=root,file={self.disk},format=qcow2,cache={cache}",
                    "-device", "virtio-blk-pci,drive=root", "-device", "virtio-rng-pci",
                    "-device", "qemu-xhci,id=xhci", "-device", "virtio-serial-pci",
-                   "-qmp", f"unix:{sockets}/qmp,server=on,wait=off"]
+                   "-rtc", f"base={self.clock}", "-qmp", f"unix:{sockets}/qmp,server=on,wait=off"]
         for name in names:
             command += ["-chardev", f"socket,id={name},path={sockets}/{name},server=on,wait=off",
                         "-device", f"virtserialport,chardev={name},name={name}"]

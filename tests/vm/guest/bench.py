@@ -320,20 +320,25 @@ def first_start(service, folder="/var/lib/smartbms"):
 class Bench(contextlib.AbstractContextManager):
     """The usual: chip, adapter, pack, configured service, and both relays closed."""
 
-    def __init__(self, relays=LATCHING, sim=("--cells", "8", "--soc", "50"), watch=None, closed=True, **config):
+    def __init__(self, relays=LATCHING, sim=("--cells", "8", "--soc", "50"), watch=None, closed=True,
+                 resume=False, **config):
+        """resume: the service is as it came up after a boot, with the config of an earlier phase."""
         self.host = Host()
         self.chip = Chip()
         self.service = Service()
         self.relays = relays
-        configure(relays, **config)
+        if not resume:
+            configure(relays, **config)
         self.latching = relays == LATCHING
         self.lines = watch if watch is not None else range(4) if self.latching else (CHARGE_LINE, LOAD_LINE)
         self.watch = Watch(self.chip, self.lines)
         self.pack = Pack(0, *sim)
         self.host.plug(0)
-        first_start(self.service)
         self.started = now()
-        self.service.systemctl("start")
+        if not resume:
+            first_start(self.service)
+            self.started = now()
+            self.service.systemctl("start")
         if closed:
             self.await_closed(self.started, 30)
 
