@@ -23,6 +23,8 @@ packages_test=(libcmocka-dev dbus-daemon python3 python3-dbus python3-gi binutil
 packages_clang=(clang libclang-rt-dev)
 packages_valgrind=(valgrind libc6-dbg)
 packages_deb=(dpkg-dev debhelper pkgconf systemd lintian git)
+# For tests/vm: an emulated machine, and what its file system is made with. Not installed by tools/check.
+packages_vm=(qemu-system-x86 qemu-utils mmdebstrap e2fsprogs cpio gcc libc6-dev git python3)
 
 # Those of the named packages that are not installed, one a line.
 missing_packages() {
