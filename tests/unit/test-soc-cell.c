@@ -11,9 +11,9 @@
 
 #include "soc-cell.h"
 
-/* exp(E / R * (1 / T - 1 / 298.15 K)) with R = 8.314 J/(mol K), worked out apart from this program: E of the resistances
- * from the published ones at 10 and 25 degC, E of diffusion 30 kJ/mol. Exact at the points of the table, between them
- * never less, and at most 15 % more (11 % but for the empty cell's resistance). */
+/* exp(E / R * (1 / T - 1 / 298.15 K)) with R = 8.314 J/(mol K), worked out apart from this program: E of the
+ * resistances from the published ones at 10 and 25 degC, E of diffusion 30 kJ/mol. Exact at the points of the table,
+ * between them never less, and at most 15 % more (11 % but for the empty cell's resistance). */
 static void assert_doubtful(int32_t is, int32_t exact, bool point) {
         if (point)
                 assert_in_range(is, exact - 1, exact + 1);
