@@ -223,6 +223,7 @@ static void visit_soc(struct visit *v, struct soc *s) {
         flag(v, "calibrated", &s->calibrated);
         INTEGER(v, "sync_uncertainty_mams", s->sync_uncertainty_mams, 0, CHARGE_MAX);
         INTEGER(v, "growth_mams", s->growth_mams, 0, CHARGES_MAX);
+        INTEGER(v, "growth_counted_mams", s->growth_counted_mams, 0, CHARGES_MAX);
         INTEGER(v, "growth_remainder", s->growth_remainder, -SOC_FINE_PER_MAMS, SOC_FINE_PER_MAMS);
         past(v, "last_sync", &s->last_sync);
         INTEGER(v, "uncounted_usec", s->uncounted_usec, 0, INT64_MAX);
@@ -394,7 +395,9 @@ static bool take_soc(struct bms *b, const struct kept *k) {
         to->estimated = false;
         to->sync_uncertainty_mams = from->sync_uncertainty_mams;
         to->growth_mams = from->growth_mams;
-        to->growth_counted_mams = 0; /* the cautious way: all of it adds up (S6) */
+        /* a part of the growth; none in what an older version wrote: then all of it adds up (S6) */
+        to->growth_counted_mams =
+                from->growth_counted_mams < from->growth_mams ? from->growth_counted_mams : from->growth_mams;
         to->growth_remainder = from->growth_remainder;
         to->last_sync = from->last_sync;
         to->uncounted_usec = from->uncounted_usec;

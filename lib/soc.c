@@ -4,26 +4,12 @@
 #include <errno.h>
 
 #include "settings.h"
+#include "soc-cell.h"
 
 #define MAMS_PER_MAH INT64_C(3600000)
 
 /* The largest step in the finest unit, (2 * 8,191,875 mA) * 3 s * 100, is 4.9 * 10^15. */
 #define FINE_PER_MAMS SOC_FINE_PER_MAMS
-
-/* S6: resistance of a cell of 3 Ah, 0.1 mohm, by the published curve (discharge 61.7 / 47.8 / 42.5 mohm at 0 / 50 /
- * 90 % SOC, charge 37.6 / 44.8 / 53.4): where the two syncs happen. */
-#define EMPTY_RESISTANCE 617
-#define FULL_RESISTANCE 534
-
-/* S4: open-circuit voltage of a resting LiFePO4 cell. */
-static const struct {
-        int32_t permyriad, mv;
-} ocv_curve[] = {
-        {0, 2286},    {200, 2895},  {500, 3065},  {1000, 3197}, {2000, 3234}, {3000, 3270},
-        {4000, 3292}, {5000, 3300}, {6000, 3304}, {7000, 3311}, {8000, 3335}, {9000, 3343},
-        {9500, 3345}, {9800, 3349}, {9900, 3362}, {10000, 3531},
-};
-#define N_OCV (sizeof(ocv_curve) / sizeof(ocv_curve[0]))
 
 /* How far a resting voltage may be off: the boards' +-20 mV, and 30 mV between the curves after charge and after
  * discharge. In the flat middle that is half the pack, and the uncertainty says so. */
@@ -31,10 +17,6 @@ static const struct {
 
 /* At a sync the current's direction is known, and so the side of the hysteresis: 20 mV each. */
 #define SYNC_ERROR_MV 40
-
-/* S6: a current runs ahead of diffusion by so much of itself (graphite particles of 4.8 um: 160 s at 25 degC, 197 s at
- * 20 degC). */
-#define SPREADING_MSEC INT64_C(190000)
 
 static int64_t min64(int64_t a, int64_t b) {
         return a < b ? a : b;
@@ -130,50 +112,52 @@ static void set_charge(struct soc *s, int64_t charge, int64_t uncertainty) {
         s->estimated = false;
 }
 
-/* SOC by the resting curve, between its points in proportion. */
-static int32_t ocv_permyriad(int32_t mv) {
-        if (mv <= ocv_curve[0].mv)
-                return 0;
-        for (size_t i = 1; i < N_OCV; i++)
-                if (mv < ocv_curve[i].mv)
-                        return ocv_curve[i - 1].permyriad +
-                               (mv - ocv_curve[i - 1].mv) * (ocv_curve[i].permyriad - ocv_curve[i - 1].permyriad) /
-                                       (ocv_curve[i].mv - ocv_curve[i - 1].mv);
-        return PERMYRIAD_FULL;
-}
-
 /* The newest current's size. An unknown one is taken for C/5, as everywhere. */
 static int64_t current_size_ma(const struct soc *s) {
         return s->current_ma.known ? magnitude(s->current_ma.value) : s->capacity_mams / MAMS_PER_MAH / 5;
 }
 
 /* How far the current pulls a cell's voltage from that at rest, R = r * 3 Ah / C: 0.1 mohm * 3 Ah * mA / mAh = 0.3 mV.
- * The largest product, 3 * 617 * 8,191,875 * 360,000, is 5.5 * 10^15. */
+ * The largest product, 3 * 29,323 * C/5 of the largest pack (5 * 10^8 mA) * 360, is 1.6 * 10^16. */
 static int32_t voltage_pull_mv(const struct soc *s, int32_t resistance) {
-        return (int32_t) min64(3 * resistance * current_size_ma(s) * (MAMS_PER_MAH / 10) / s->capacity_mams, 10000);
+        const int64_t pull = INT64_C(3) * resistance * current_size_ma(s) * (MAMS_PER_MAH / 10000);
+
+        return (int32_t) min64(pull / (s->capacity_mams / 1000), 10000);
 }
 
-/* S6 at a sync: the most of three. What the lowest cell's voltage leaves open by the resting curve (`open`,
- * permyriad);
- * the charge that has not spread within the particles yet, so that the terminals show more of it than there is; a
- * point. */
-static int64_t sync_uncertainty(const struct soc *s, int32_t open) {
-        const int64_t unspread = current_size_ma(s) * SPREADING_MSEC;
+/* S6 at a sync. In a mild room the most of three: what the lowest cell's voltage leaves open by the resting curve
+ * (`mild`, permyriad); the charge that has not spread within the particles yet, so that the terminals show more of it
+ * than there is; a point. What the cold adds to the first (`open` is all of it) and to the second moves the truth the
+ * same way, whatever else is in doubt: so it is added. */
+static int64_t sync_uncertainty(const struct soc *s, int32_t mild, int32_t open) {
+        const int64_t ma = current_size_ma(s);
+        const int64_t mild_msec = soc_cell_spreading_msec(some(SOC_CELL_MILD_DECIC));
+        const int64_t cold_msec = soc_cell_spreading_msec(s->lowest_decic) - mild_msec;
+        const int64_t by_voltage = share(mild, s->capacity_mams, PERMYRIAD_FULL);
+        const int64_t by_cold = share(open - mild, s->capacity_mams, PERMYRIAD_FULL) + ma * cold_msec;
 
-        return max64(max64(share(open, s->capacity_mams, PERMYRIAD_FULL), unspread), s->capacity_mams / 100);
+        return max64(max64(by_voltage, ma * mild_msec), s->capacity_mams / 100) + by_cold;
+}
+
+/* What the lowest reading at a full sync leaves open if that is a cell's resistance, and at an empty one. */
+static int32_t open_above(const struct soc *s, int32_t resistance) {
+        return PERMYRIAD_FULL - soc_cell_permyriad(s->lowest_mv.value - voltage_pull_mv(s, resistance) - SYNC_ERROR_MV);
+}
+
+static int32_t open_below(const struct soc *s, int32_t resistance) {
+        return soc_cell_permyriad(s->lowest_mv.value + voltage_pull_mv(s, resistance) + SYNC_ERROR_MV);
 }
 
 static int64_t full_uncertainty(const struct soc *s) {
         if (s->capacity_mams == 0)
                 return 0;
-        const int32_t rest_mv = s->lowest_mv.value - voltage_pull_mv(s, FULL_RESISTANCE) - SYNC_ERROR_MV;
-
-        return sync_uncertainty(s, PERMYRIAD_FULL - ocv_permyriad(rest_mv));
+        return sync_uncertainty(s, open_above(s, soc_cell_full_resistance(some(SOC_CELL_MILD_DECIC))),
+                                open_above(s, soc_cell_full_resistance(s->lowest_decic)));
 }
 
 static int64_t empty_uncertainty(const struct soc *s) {
-        return sync_uncertainty(
-                s, ocv_permyriad(s->lowest_mv.value + voltage_pull_mv(s, EMPTY_RESISTANCE) + SYNC_ERROR_MV));
+        return sync_uncertainty(s, open_below(s, soc_cell_empty_resistance(some(SOC_CELL_MILD_DECIC))),
+                                open_below(s, soc_cell_empty_resistance(s->lowest_decic)));
 }
 
 static void carry_growth(struct soc *s, int64_t fine) {
@@ -364,8 +348,9 @@ static void estimate_at_rest(struct soc *s, usec_t now, struct maybe current, ui
                 return;
 
         const int32_t mv = (int32_t) lowest_mv;
-        const int32_t soc = ocv_permyriad(mv);
-        const int32_t below = soc - ocv_permyriad(mv - OCV_ERROR_MV), above = ocv_permyriad(mv + OCV_ERROR_MV) - soc;
+        const int32_t soc = soc_cell_permyriad(mv);
+        const int32_t below = soc - soc_cell_permyriad(mv - OCV_ERROR_MV);
+        const int32_t above = soc_cell_permyriad(mv + OCV_ERROR_MV) - soc;
         const int32_t unsure = (int32_t) max64(max64(below, above), PERMYRIAD_FULL / 100);
         set_charge(s, share(soc, s->capacity_mams, PERMYRIAD_FULL), share(unsure, s->capacity_mams, PERMYRIAD_FULL));
         s->estimated = true;
@@ -443,6 +428,7 @@ void soc_frame(struct soc *s, usec_t now, usec_t period, const struct frame *fra
         s->period = period;
         s->current_ma = current;
         s->at_zero = consumers_at_zero(frame);
+        s->lowest_decic = frame->lowest_temperature_known ? some(frame->lowest_decic) : none();
         s->lowest_mv = frame->lowest_mv != 0 ? some((int32_t) frame->lowest_mv) : none();
         s->step_voltage_mv = some((int32_t) frame->pack_mv);
 

@@ -45,7 +45,7 @@ struct soc {
         int64_t sync_uncertainty_mams; /* one-sided, at the last sync, `soc set` or estimate */
         int64_t growth_mams;           /* of the uncertainty since then (S6, P3) */
         int64_t growth_remainder;      /* unit as remainder */
-        int64_t growth_counted_mams;   /* of it: by counting with a learned draw (S6); lost at a restart: cautious */
+        int64_t growth_counted_mams;   /* of it, and so never more: by counting with a learned draw (S6) */
         usec_t last_sync;              /* 0 = none */
         usec_t uncounted_usec;         /* time since last_sync in which the current was not known */
         usec_t assumed_usec;           /* S8: of that, only assumed; 0 = none */
@@ -78,6 +78,7 @@ struct soc {
         int32_t hidden_unsure_ma; /* S6: how well that is known, and so what any hour adds to the uncertainty */
         bool at_zero;             /* the newest frame's reading of the consumers' sensor */
         struct maybe lowest_mv;   /* of the newest frame */
+        struct maybe lowest_decic; /* of the newest frame: S6's resistance and diffusion are the coldest cell's */
         struct soc_learning learning;
 };
 

@@ -131,6 +131,7 @@ static void assert_same_memory(const struct rig *a, const struct rig *b, int rou
         assert_int_equal(a->bms.soc.remainder, b->bms.soc.remainder);
         assert_int_equal(a->bms.soc.calibrated, b->bms.soc.calibrated);
         assert_int_equal(a->bms.soc.growth_mams, b->bms.soc.growth_mams);
+        assert_int_equal(a->bms.soc.growth_counted_mams, b->bms.soc.growth_counted_mams);
         assert_int_equal(a->bms.soc.sync_uncertainty_mams, b->bms.soc.sync_uncertainty_mams);
         assert_int_equal(a->bms.soc.idle_draw_ma, b->bms.soc.idle_draw_ma);
         assert_int_equal(a->bms.soc.hidden_unsure_ma, b->bms.soc.hidden_unsure_ma);
@@ -215,6 +216,7 @@ static void fill_fields(struct rig *r) {
         s->remainder = -1002;
         s->sync_uncertainty_mams = 1003;
         s->growth_mams = 1004;
+        s->growth_counted_mams = 1001;
         s->growth_remainder = 1005;
         s->last_sync = HOURS_AGO(r, 1);
         s->uncounted_usec = 1006;

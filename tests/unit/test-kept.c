@@ -457,7 +457,7 @@ static void test_longest_text(void **state) {
         r.now = 100 * 365 * USEC_PER_DAY;
         struct soc *s = &r.bms.soc;
         s->capacity_mams = s->charge_mams = s->sync_uncertainty_mams = INT64_C(9999999999999999);
-        s->growth_mams = s->charged_mams = INT64_C(999999999999999999);
+        s->growth_mams = s->growth_counted_mams = s->charged_mams = INT64_C(999999999999999999);
         s->remainder = s->growth_remainder = -199999;
         s->known = s->calibrated = s->had_second_sensor = s->reversed = true;
         s->last_sync = s->uncounted_usec = 1;

@@ -41,6 +41,8 @@ static void feed_two(struct run *r, usec_t wait, int32_t in, int32_t out, uint32
                 .pack_mv = 16 * lowest_mv,
                 .lowest_mv = lowest_mv,
                 .highest_mv = lowest_mv,
+                .lowest_decic = 250,
+                .lowest_temperature_known = true,
                 .count = 16,
         };
 

@@ -49,6 +49,8 @@ static void feed_all(struct run *r, usec_t wait, int32_t in, int32_t out, uint32
                 .pack_mv = pack_mv,
                 .lowest_mv = pack_mv / 16,
                 .highest_mv = pack_mv / 16,
+                .lowest_decic = 250,
+                .lowest_temperature_known = true,
                 .count = 16,
         };
         r->now += wait;
@@ -95,6 +97,8 @@ static void test_first_sensor_lost(void **state) {
                 .pack_mv = 52800,
                 .lowest_mv = 3300,
                 .highest_mv = 3300,
+                .lowest_decic = 250,
+                .lowest_temperature_known = true,
                 .count = 16,
         };
         struct run r;

@@ -51,6 +51,8 @@ static void feed_cell(struct run *r, usec_t wait, int32_t ma, uint32_t lowest_mv
                 .pack_mv = 16 * lowest_mv,
                 .lowest_mv = lowest_mv,
                 .highest_mv = lowest_mv,
+                .lowest_decic = 250,
+                .lowest_temperature_known = true,
                 .count = 16,
         };
 
@@ -145,22 +147,22 @@ static void test_counting_is_exact_at_the_ends(void **state) {
         }
 }
 
-/* S6: the resistances to 0.1 mohm, where the curve is so flat that 1 mV of 4 are 2.5 points: 333.375 A make 617 (empty)
- * or 534 mV (full) of a cell of 100 Ah, and with the 40 mV there remain 3.302 V: 55 %, or 45 % below full. */
+/* S6: the resistances to 0.1 mohm, where the curve is so flat that 1 mV of 4 are 2.5 points: 333.375 A make 894 (empty)
+ * or 610 mV (full) of a cell of 100 Ah, and with the 40 mV there remain 3.302 V: 55 %, or 45 % below full. */
 static void test_resistances(void **state) {
         struct run r;
 
         (void)state;
         start(&r, &config_100ah);
-        feed_cell(&r, 0, -333375, 3302 - 617 - 40);
+        feed_cell(&r, 0, -333375, 3302 - 894 - 40);
         soc_empty_sync(&r.soc, r.now);
         assert_int_equal(soc_uncertainty_permyriad(&r.soc).value, 5500);
-        feed_cell(&r, 0, 333375, 3302 + 534 + 40);
+        feed_cell(&r, 0, 333375, 3302 + 610 + 40);
         soc_full_sync(&r.soc, r.now);
         assert_int_equal(soc_uncertainty_permyriad(&r.soc).value, 4500);
 }
 
-/* S6: more than all cannot be unsure: 100 A * 190 s are 5 Ah, and the pack has 9.8 mAh. */
+/* S6: more than all cannot be unsure: 100 A * 196.684 s are 5 Ah, and the pack has 9.8 mAh. */
 static void test_sync_uncertainty_ends_at_the_capacity(void **state) {
         struct run r;
 
@@ -266,8 +268,8 @@ static void test_five_hours_without_a_reading(void **state) {
         }
 }
 
-/* S5: a sync teaches something up to 3 points of doubt, not beyond. By the current * 190 s: 361 Wh of 19 cells are
- * 2.1375 * 10^10 mA*ms, so exactly 3 points at 3.375 A; of 100 Ah 2.995 points at 56.75 A and 3.002 at 56.875 A. */
+/* S5: a sync teaches something up to 3 points of doubt, not beyond. By the current * 196.684 s: 49,171 Wh of 225 cells
+ * are 245,855 * 10^6 mA*ms, so exactly 3 points at 37.5 A; of 100 Ah 2.998 points at 54.875 A and 3.005 at 55 A. */
 static void test_three_points(void **state) {
         static const struct {
                 int32_t wh;
@@ -275,8 +277,8 @@ static void test_three_points(void **state) {
                 int32_t ma;
                 bool begins;
         } cases[] = {
-                {361, 19, 3250, true},   {361, 19, 3375, true},    {361, 19, 3500, false},
-                {5120, 16, 56750, true}, {5120, 16, 56875, false},
+                {49171, 225, 37375, true}, {49171, 225, 37500, true}, {49171, 225, 37625, false},
+                {5120, 16, 54875, true},   {5120, 16, 55000, false},
         };
 
         (void)state;
