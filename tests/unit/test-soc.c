@@ -361,6 +361,7 @@ static void test_sync_uncertainty(void **state) {
                 {true, 3500, 30000, 199, 166}, /* 54 mV, 0.74; 1.64 Ah; cold: 55 mV, 0.75; 0.01 Ah more */
                 {true, 3500, 30000, 50, 347}, /* 54 mV, 0.74; 1.64 Ah; cold: 85 mV, 0.93; 1.64 Ah more */
                 {true, 3500, 30000, -100, 3010}, /* 54 mV, 0.74; 1.64 Ah; cold: 135 mV, 24.17; 5.03 Ah more */
+                {true, 3500, 39375, -100, 7200}, /* 72 mV, 0.85; 2.15 Ah; cold: 177 mV, 65.00; 6.60 Ah more */
                 {true, 3400, 10000, 50, 2180}, /* 18 mV, 11.25; 0.55 Ah; cold: 28 mV, 21.25; 0.55 Ah more */
                 {true, 3500, 30000, X, 430}, /* 54 mV, 0.74; 1.64 Ah; cold: 98 mV, 1.00; 2.40 Ah more */
                 {true, 3500, X, X, 286}, /* 36 mV, 0.64; 1.09 Ah; cold: 65 mV, 0.81; 1.60 Ah more */
