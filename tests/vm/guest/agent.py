@@ -11,8 +11,10 @@ import io
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tarfile
+import threading
 import time
 
 WORK = pathlib.Path("/run/bench")
@@ -26,10 +28,21 @@ def run(port, scenario, phase, state):
     environment = dict(os.environ, PYTHONPATH=str(WORK / "guest"), PYTHONUNBUFFERED="1", PYTHONDONTWRITEBYTECODE="1",
                        BENCH_PHASE=phase, BENCH_STATE=state)
     process = subprocess.Popen([WORK / "scenarios" / scenario], cwd=WORK, env=environment, stdin=subprocess.DEVNULL,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                               start_new_session=True)
+    threading.Thread(target=end_with, args=(process,), daemon=True).start()
     for line in process.stdout:
         say(port, "LOG", line)
     return process.wait()
+
+
+def end_with(process):
+    """What a scenario leaves behind would hold the other end of its output open for ever."""
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
 
 
 def journal(*options):
