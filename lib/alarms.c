@@ -92,6 +92,21 @@ static bool near_24h(usec_t now, usec_t at) {
         return at != 0 && usec_since(now, at) < USEC_PER_DAY;
 }
 
+/* The warning lasts a day, and through a restart: it is about the cells as they were with one at V-max. */
+static void warn_of_imbalance(struct bms *b, usec_t now) {
+        const bool active = near_24h(now, b->imbalance_at);
+
+        if (b->imbalance_highest == 0) /* kept by a version that did not keep them */
+                set_alarm(b, now, ALARM_IMBALANCE_WARNING, active,
+                          "imbalance: a cell reaches V-max before another is full: charge slowly so that balancing can "
+                          "follow");
+        else
+                set_alarm(b, now, ALARM_IMBALANCE_WARNING, active,
+                          "imbalance: cell %u reaches V-max before cell %u is full: charge slowly so that balancing can "
+                          "follow",
+                          b->imbalance_highest, b->imbalance_lowest);
+}
+
 /* P6 */
 static void update_imbalance(struct bms *b, usec_t now) {
         const struct trip *high = &b->protection.trips[RULE_V_MAX], *low = &b->protection.trips[RULE_V_MIN];
@@ -108,14 +123,16 @@ static void update_imbalance(struct bms *b, usec_t now) {
         } else if (three || (high->tripped && bypass.known &&
                              (int32_t)f->lowest_mv < bypass.value - IMBALANCE_BELOW_BYPASS_MV))
                 b->imbalance_at = now;
+        if (high->tripped && (int32_t)f->highest_mv >= b->limits.v_max_mv) {
+                b->imbalance_highest = f->highest_voltage_cell;
+                b->imbalance_lowest = f->lowest_voltage_cell;
+        }
 
         set_alarm(b, now, ALARM_IMBALANCE, high->tripped && low->tripped,
                   "imbalance: cell %u is full at %d.%03d V while cell %u is empty at %d.%03d V",
                   high->reason.cell, high->reason.value.value / 1000, high->reason.value.value % 1000,
                   low->reason.cell, low->reason.value.value / 1000, low->reason.value.value % 1000);
-        set_alarm(b, now, ALARM_IMBALANCE_WARNING, near_24h(now, b->imbalance_at),
-                  "imbalance: cell %u reaches V-max before cell %u is full: charge slowly so that balancing can follow",
-                  f->highest_voltage_cell, f->lowest_voltage_cell);
+        warn_of_imbalance(b, now);
 }
 
 static void update_cycling(struct bms *b, usec_t now) {

@@ -76,6 +76,7 @@ struct bms {
         usec_t vmax_openings[3];                     /* P6, ring; 0 = none */
         unsigned vmax_openings_next;
         usec_t imbalance_at;                         /* P6: when the warning's condition last held; 0 = never */
+        uint8_t imbalance_highest, imbalance_lowest; /* P6: the extremes when a cell was last at V-max; 0 = not known */
         usec_t recover_until, recover_unknown_since; /* P11 */
         struct maybe confirmed[_RELAY_MAX];          /* feedback (P16) */
         usec_t disagree_since[_RELAY_MAX];

@@ -20,6 +20,7 @@ struct kept {
         struct soc soc;
         struct relays relays;
         usec_t vmax_openings[3], imbalance_at; /* P6 */
+        uint8_t imbalance_highest, imbalance_lowest;
         unsigned vmax_openings_next;
         struct maybe switches; /* pair 130, as believed (B9, P9) */
         uint8_t cells;         /* B15 */
@@ -283,6 +284,8 @@ static void visit_kept(struct visit *v, struct kept *k) {
         past(v, "vmax_opening_3", &k->vmax_openings[2]);
         INTEGER(v, "vmax_openings_next", k->vmax_openings_next, 0, 2);
         past(v, "imbalance", &k->imbalance_at);
+        INTEGER(v, "imbalance_highest", k->imbalance_highest, 0, CELLS_MAX);
+        INTEGER(v, "imbalance_lowest", k->imbalance_lowest, 0, CELLS_MAX);
         maybe_number(v, "switches", &k->switches, 0, UINT8_MAX);
         INTEGER(v, "cells", k->cells, 0, CELLS_MAX);
 }
@@ -294,6 +297,8 @@ size_t bms_keep(const struct bms *b, usec_t now, char ret_text[KEPT_TEXT_MAX]) {
                 .relays = b->relays,
                 .vmax_openings_next = b->vmax_openings_next,
                 .imbalance_at = b->imbalance_at,
+                .imbalance_highest = b->imbalance_highest,
+                .imbalance_lowest = b->imbalance_lowest,
                 .switches = b->pack.switches.believed,
                 .cells = b->link.known_cells,
         };
@@ -481,6 +486,10 @@ static void take_vmax_openings(struct bms *b, const struct kept *k) {
 static void take_pack(struct bms *b, const struct kept *k, bool full_since_start) {
         if (!full_since_start) { /* which ends it (P6) */
                 b->imbalance_at = later(b->imbalance_at, k->imbalance_at);
+                if (b->imbalance_highest == 0) { /* else seen since the start */
+                        b->imbalance_highest = k->imbalance_highest;
+                        b->imbalance_lowest = k->imbalance_lowest;
+                }
                 take_vmax_openings(b, k);
         }
         if (!b->pack.switches.believed.known)

@@ -5,6 +5,7 @@
 
 #include "bms-internal.h"
 #include "bms-rig.h"
+#include "kept.h"
 
 #include <errno.h>
 
@@ -498,6 +499,48 @@ static void test_three_v_max_openings(void **state) {
         }
 }
 
+static const char *imbalance_text(const struct rig *r) {
+        assert_true(r->bms.alarms[ALARM_IMBALANCE_WARNING].active);
+        return r->bms.alarms[ALARM_IMBALANCE_WARNING].text;
+}
+
+/* The warning goes on naming the cells it is about: when others are the extremes, and after a restart. */
+static void test_imbalance_names_its_cells(void **state) {
+        char kept[KEPT_TEXT_MAX];
+        struct rig r;
+
+        (void)state;
+        rig_init(&r);
+        set_all(&r, 3390); /* more than 100 mV below V-bypass (3.5 V) */
+        r.cells[1].voltage_raw = MV(3380);
+        feed(&r, 5);
+        r.cells[2].voltage_raw = MV(3645); /* the highest, but not at V-max (3.65 V) */
+        feed(&r, 3);
+        assert_false(alarm_active(&r, ALARM_IMBALANCE_WARNING));
+        r.cells[2].voltage_raw = MV(3650);
+        feed(&r, 2);
+        assert_non_null(strstr(imbalance_text(&r), "cell 3 reaches V-max before cell 2 is full"));
+        r.cells[1].voltage_raw = MV(3645); /* still tripped, but nobody is at V-max */
+        r.cells[2].voltage_raw = MV(3640);
+        feed(&r, 1);
+        assert_non_null(strstr(imbalance_text(&r), "cell 3 reaches V-max before cell 2 is full"));
+        r.cells[0].voltage_raw = MV(3310);
+        r.cells[1].voltage_raw = r.cells[2].voltage_raw = MV(3300);
+        feed(&r, 5);
+        assert_non_null(strstr(imbalance_text(&r), "cell 3 reaches V-max before cell 2 is full"));
+
+        bms_keep(&r.bms, r.now, kept);
+        rig_init(&r);
+        assert_int_equal(bms_restore(&r.bms, r.now, kept, some64(0), error, sizeof(error)), 0);
+        assert_non_null(strstr(imbalance_text(&r), "cell 3 reaches V-max before cell 2 is full"));
+        /* as an older version kept it */
+        rig_init(&r);
+        assert_int_equal(bms_restore(&r.bms, r.now, "smartbms-state 1\npack.imbalance 1\n", some64(0), error,
+                                     sizeof(error)),
+                         0);
+        assert_non_null(strstr(imbalance_text(&r), "a cell reaches V-max before another is full"));
+}
+
 /* P6 counts openings by V-max; others, and closings, are none. */
 static void test_other_openings_are_no_imbalance(void **state) {
         struct settings s = rig_settings();
@@ -825,6 +868,7 @@ int main(void) {
                 cmocka_unit_test(test_v_min_trips_without_capacity),
                 cmocka_unit_test(test_three_v_max_openings),
                 cmocka_unit_test(test_other_openings_are_no_imbalance),
+                cmocka_unit_test(test_imbalance_names_its_cells),
                 cmocka_unit_test(test_reasons_of_monitor),
                 cmocka_unit_test(test_deadline),
                 cmocka_unit_test(test_deadline_of_frozen_readings),

@@ -239,6 +239,8 @@ static void fill_fields(struct rig *r) {
                         .locked_at = HOURS_AGO(r, 11), .vmin_trips = 1022 + id, .vmin_trips_charged_mams = 80000 + id,
                 };
         r->bms.imbalance_at = HOURS_AGO(r, 12);
+        r->bms.imbalance_highest = 3;
+        r->bms.imbalance_lowest = 2;
         r->bms.vmax_openings[0] = HOURS_AGO(r, 15);
         r->bms.vmax_openings[1] = HOURS_AGO(r, 14);
         r->bms.vmax_openings_next = 2; /* a third within the day would be an imbalance of its own */
@@ -289,6 +291,8 @@ static void test_each_field(void **state) {
         assert_int_equal(s->learning.hidden_usec, 1014);
         assert_int_equal(again.bms.pack.switches.believed.value, 202);
         assert_int_equal(ago(&again, again.bms.imbalance_at), 12 * USEC_PER_HOUR);
+        assert_int_equal(again.bms.imbalance_highest, 3);
+        assert_int_equal(again.bms.imbalance_lowest, 2);
         assert_int_equal(ago(&again, again.bms.vmax_openings[0]), 15 * USEC_PER_HOUR);
         assert_int_equal(ago(&again, again.bms.vmax_openings[1]), 14 * USEC_PER_HOUR);
         assert_int_equal(again.bms.vmax_openings_next, 2);

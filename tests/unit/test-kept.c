@@ -483,6 +483,7 @@ static void test_longest_text(void **state) {
         }
         r.bms.vmax_openings[0] = r.bms.vmax_openings[1] = r.bms.vmax_openings[2] = r.bms.imbalance_at = 1;
         r.bms.vmax_openings_next = 2;
+        r.bms.imbalance_highest = r.bms.imbalance_lowest = 255;
         r.bms.pack.switches.believed = some(255);
         keep(&r);
         assert_true(strlen(text) < KEPT_TEXT_MAX - 200);
