@@ -140,7 +140,7 @@ static void learn(struct link *l, usec_t now, uint8_t count) {
 }
 
 static void remember(struct link *l, usec_t now, const uint8_t bytes[FRAME_SIZE]) {
-        if (l->identical_since > 0 && memcmp(l->last_bytes, bytes, FRAME_SIZE) == 0)
+        if (l->identical_since > 0 && memcmp(l->last_bytes, bytes, sizeof(l->last_bytes)) == 0)
                 return;
         memcpy(l->last_bytes, bytes, FRAME_SIZE);
         l->identical_since = now;

@@ -140,7 +140,7 @@ static void follow_frozen(struct pack *p, usec_t now, usec_t period, const uint8
 
         /* Over a gap nobody knows whether they stood still. */
         bool gap = usec_since(now, p->frame_at) > 3 * period;
-        if (p->frame_at > 0 && !gap && memcmp(readings, p->frozen_bytes, FRAME_SIZE) == 0)
+        if (p->frame_at > 0 && !gap && memcmp(readings, p->frozen_bytes, sizeof(readings)) == 0)
                 return;
         memcpy(p->frozen_bytes, readings, FRAME_SIZE);
         p->frozen_since = now;
