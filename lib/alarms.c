@@ -94,17 +94,13 @@ static bool near_24h(usec_t now, usec_t at) {
 
 /* The warning lasts a day, and through a restart: it is about the cells as they were with one at V-max. */
 static void warn_of_imbalance(struct bms *b, usec_t now) {
-        const bool active = near_24h(now, b->imbalance_at);
+        char cells[64] = "a cell reaches V-max before another is full"; /* if an older version kept the rest */
 
-        if (b->imbalance_highest == 0) /* kept by a version that did not keep them */
-                set_alarm(b, now, ALARM_IMBALANCE_WARNING, active,
-                          "imbalance: a cell reaches V-max before another is full: charge slowly so that balancing can "
-                          "follow");
-        else
-                set_alarm(b, now, ALARM_IMBALANCE_WARNING, active,
-                          "imbalance: cell %u reaches V-max before cell %u is full: charge slowly so that balancing can "
-                          "follow",
-                          b->imbalance_highest, b->imbalance_lowest);
+        if (b->imbalance_highest != 0)
+                (void)snprintf(cells, sizeof(cells), "cell %u reaches V-max before cell %u is full",
+                               b->imbalance_highest, b->imbalance_lowest);
+        set_alarm(b, now, ALARM_IMBALANCE_WARNING, near_24h(now, b->imbalance_at),
+                  "imbalance: %s: charge slowly so that balancing can follow", cells);
 }
 
 /* P6 */
