@@ -58,7 +58,6 @@ static void set(struct opening *o, size_t i, bool active) {
 /* A relay whose other coil could not be had is pulsed all the same: that coil most likely rests. Each pulse ends by its
  * own length. */
 static void pulse_all(struct opening *o) {
-        usec_t began = clock_now();
         unsigned longest = 0;
 
         for (size_t i = 0; i < o->coils->n; i++) {
@@ -69,6 +68,7 @@ static void pulse_all(struct opening *o) {
                 set(o, i, true);
                 longest = c->pulse_msec > longest ? c->pulse_msec : longest;
         }
+        const usec_t began = clock_now(); /* of the last of them: none is shorter than it should be */
         for (unsigned msec = 1; msec <= longest; msec++)
                 for (size_t i = 0; i < o->coils->n; i++) {
                         if (o->coils->coils[i].pulse_msec != msec || !o->lines[i])
