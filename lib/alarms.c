@@ -183,7 +183,7 @@ static void update_ineffective(struct bms *b, usec_t now) {
 }
 
 /* P16: commanded and confirmed are two facts. The name of a relay for which they are not the same, or NULL. */
-static const char *find_disagreement(struct bms *b, usec_t now) {
+static const char *follow_disagreement(struct bms *b, usec_t now) {
         const char *wrong = NULL;
 
         for (enum relay_id id = 0; id < _RELAY_MAX; id++) {
@@ -222,7 +222,7 @@ bool bms_coils_obey(const struct bms *b) {
 }
 
 static void update_outputs(struct bms *b, usec_t now) {
-        const char *wrong = find_disagreement(b, now);
+        const char *wrong = follow_disagreement(b, now);
 
         if (b->relay_fault[0] != '\0' || !wrong)
                 set_alarm(b, now, ALARM_RELAY_OUTPUT, b->relay_fault[0] != '\0', "%s", b->relay_fault);

@@ -6,6 +6,7 @@
  * assert. */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -296,6 +297,33 @@ static void test_each_field(void **state) {
         assert_int_equal(ago(&again, again.bms.vmax_openings[0]), 15 * USEC_PER_HOUR);
         assert_int_equal(ago(&again, again.bms.vmax_openings[1]), 14 * USEC_PER_HOUR);
         assert_int_equal(again.bms.vmax_openings_next, 2);
+}
+
+/* S6: what was counted is a part of the growth, whatever the text says; and none of it in an older version's. */
+static void test_counted_is_a_part(void **state) {
+        static const struct {
+                const char *lines;
+                int64_t counted;
+        } rows[] = {
+                {"soc.growth_mams 1000\nsoc.growth_counted_mams 999\n", 999},
+                {"soc.growth_mams 1000\nsoc.growth_counted_mams 1000\n", 1000},
+                {"soc.growth_mams 1000\nsoc.growth_counted_mams 1001\n", 1000},
+                {"soc.growth_mams 1000\n", 0},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                char lines[200];
+                struct rig r;
+
+                start(&r);
+                stop_and_start(&r, SECOND_BOOT);
+                (void)snprintf(lines, sizeof(lines), "soc.known 1\nsoc.capacity_mams %" PRId64 "\n%s",
+                               r.bms.soc.capacity_mams, rows[i].lines); /* or all of it would be scaled */
+                take_text(&r, lines);
+                assert_int_equal(r.bms.soc.growth_mams, 1000);
+                assert_int_equal(r.bms.soc.growth_counted_mams, rows[i].counted);
+        }
 }
 
 /* Off for 100 us: what is left of a delay is that much less, what has passed that much longer ago. */
@@ -678,6 +706,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_twins),
                 cmocka_unit_test(test_each_field),
+                cmocka_unit_test(test_counted_is_a_part),
                 cmocka_unit_test(test_each_time),
                 cmocka_unit_test(test_trip_before_it_is_read),
                 cmocka_unit_test(test_later_delay_holds),
