@@ -9,20 +9,7 @@
 
 #include <errno.h>
 
-#include "settings.h"
-#include "soc.h"
-
-#define SECOND USEC_PER_SEC
-#define AH INT64_C(3600000000) /* in mA * ms */
-
-static const struct soc_config config_100ah = {
-        .capacity_wh = {.known = true, .value = 5120},
-        .cell_nominal_mv = 3200,
-        .efficiency_percent = 100,
-        .blind_spot_ma = 0,
-        .sensors = SENSORS_1,
-        .cells = 16,
-};
+#include "soc-rig.h"
 
 /* 9.8 mAh, the smallest there can be. */
 static const struct soc_config config_smallest = {
@@ -34,30 +21,9 @@ static const struct soc_config config_smallest = {
         .cells = 255,
 };
 
-struct run {
-        struct soc soc;
-        usec_t now;
-};
-
-static void start(struct run *r, const struct soc_config *config) {
-        soc_init(&r->soc, config);
-        r->now = 1000;
-}
-
+/* So far apart that anything may lie between two of them and be counted. */
 static void feed_cell(struct run *r, usec_t wait, int32_t ma, uint32_t lowest_mv) {
-        const struct frame frame = {
-                .sum = {.known = true, .ma = ma},
-                .in = {.known = true, .ma = ma},
-                .pack_mv = 16 * lowest_mv,
-                .lowest_mv = lowest_mv,
-                .highest_mv = lowest_mv,
-                .lowest_decic = 250,
-                .lowest_temperature_known = true,
-                .count = 16,
-        };
-
-        r->now += wait;
-        soc_frame(&r->soc, r->now, 100 * USEC_PER_HOUR, &frame, false);
+        feed_frame(r, wait, 100 * USEC_PER_HOUR, ma, lowest_mv, 250);
 }
 
 static void feed(struct run *r, usec_t wait, int32_t ma) {
