@@ -2,7 +2,8 @@
 #pragma once
 
 /* How values are read from the config's tree, with a problem in its place for each that is not what was
- * expected. For config-yaml.c, config-relays.c and config-lines.c. */
+ * expected. For config-yaml.c, config-relays.c, config-lines.c and
+ * config-ble.c. */
 
 #include "config.h"
 #include "yaml-tree.h"
@@ -75,6 +76,9 @@ void reader_leds(struct reader *r, const struct node *value);
 void reader_button(struct reader *r, const struct node *value);
 void reader_heartbeat(struct reader *r, const struct node *value);
 void reader_check_lines(struct reader *r);
+
+/* config-ble.c: the mapping ble:. */
+void reader_ble(struct reader *r, const struct node *value);
 
 /* config-relays.c: the mapping relays:, and what only shows when the whole file is read. */
 void reader_relays(struct reader *r, const struct node *value);

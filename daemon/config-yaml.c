@@ -268,6 +268,7 @@ static void read_root(struct reader *r, const struct node *root) {
                                           {"button", reader_button},
                                           {"heartbeat", reader_heartbeat},
                                           {"output", read_output},
+                                          {"ble", reader_ble},
                                           {"settings", read_settings},
                                           {0}};
         const struct node *seen[CONFIG_KEYS_MAX];
@@ -295,6 +296,7 @@ void config_init(struct config *c) {
                                 .mapped = {true, true},
                         },
                 .relay_driver = RELAY_DRIVER_LOG,
+                .ble = {.app = true, .app_echo = true},
         };
         for (int i = 0; i < _RELAY_MAX; i++)
                 c->relays[i].pulse_msec = 50;

@@ -32,6 +32,24 @@ struct config_relay {
 /* Lines beside the relays: design 6, "LEDs" and "Button"; each may be absent. */
 enum led { LED_INFO, LED_CHARGE, LED_LOAD, _LED_MAX };
 
+/* The Bluetooth door (mapping ble:). */
+#define CONFIG_BLE_NAME_MAX 26U  /* of 31 bytes of a scan response, less what stands before it */
+#define CONFIG_BLE_MANUFACTURER_MAX 6U /* of 31, less flags, the Nordic UART Service and the company */
+
+struct config_ble {
+        bool enabled;
+        char adapter[18];                    /* "hci0", or its address; "" = the first there is */
+        char name[CONFIG_BLE_NAME_MAX + 1];  /* "" = SmartBMS- and the end of the address */
+        bool app;                            /* the line protocol, over the Nordic UART Service */
+        bool app_echo;
+        bool public_battery;                 /* Battery Level is read by anyone */
+        bool allow_default_pin;              /* settings may be changed while the PIN is the first one */
+        bool manufacturer;                   /* in the advertisement of the line protocol: */
+        uint16_t company;
+        uint8_t manufacturer_data[CONFIG_BLE_MANUFACTURER_MAX];
+        size_t n_manufacturer_data;
+};
+
 struct config {
         char pack[PACK_NAME_MAX + 1]; /* by --pack, not by the file */
         char state_directory[256]; /* by --state or $STATE_DIRECTORY, not by the file; "" = nothing is remembered */
@@ -46,6 +64,8 @@ struct config {
         enum relay_driver relay_driver;
         struct config_relay relays[_RELAY_MAX];
         struct config_line leds[_LED_MAX], button, heartbeat;
+
+        struct config_ble ble;
 
         char output_port[256]; /* extended data output on a serial port; "" = none */
         char output_pty[256];  /* or on a pty, this being the link to make to it; "" = none */
