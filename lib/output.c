@@ -86,8 +86,8 @@ static bool contact_closed(const struct relay_snapshot *relay) {
         return relay->confirmed.known ? relay->confirmed.value != 0 : relay->closed;
 }
 
-static struct maybe64 pair_status_2(const struct snapshot *s) {
-        int64_t bits = 0;
+uint8_t output_status_2(const struct snapshot *s) {
+        uint8_t bits = 0;
 
         if (s->alarms[ALARM_T_MIN].active && s->lowest_decic.known) {
                 if (s->lowest_decic.value < settings_get(&s->settings, SETTING_TMIN))
@@ -99,7 +99,11 @@ static struct maybe64 pair_status_2(const struct snapshot *s) {
                 bits |= STATUS_2_RELAY_1;
         if (contact_closed(&s->relays[RELAY_LOAD]))
                 bits |= STATUS_2_RELAY_2;
-        return some64(bits);
+        return bits;
+}
+
+static struct maybe64 pair_status_2(const struct snapshot *s) {
+        return some64(output_status_2(s));
 }
 
 static struct maybe64 pair_v_full(const struct snapshot *s) {
@@ -188,11 +192,14 @@ static uint8_t our_status(const struct snapshot *s) {
         return link_status(s, status);
 }
 
+uint8_t output_status(const struct snapshot *s) {
+        return s->role == ROLE_MONITOR ? link_status(s, s->frame.status) : our_status(s);
+}
+
 /* Readings stay as the chain sent them; what an OUT board adds is ours. */
 static void fill_ours(struct output *o, const struct snapshot *s, struct frame *f) {
         uint8_t key = 0, value = 0;
 
-        f->status = our_status(s);
         f->collected_today_wh = scaled(s->today_mwh[ENERGY_COLLECTED], MWH_PER_WH);
         f->stored_wh = scaled(s->stored_mwh, MWH_PER_WH);
         f->consumed_today_wh = scaled(s->today_mwh[ENERGY_CONSUMED], MWH_PER_WH);
@@ -217,9 +224,8 @@ bool output_frame(struct output *o, const struct snapshot *s, uint8_t ret_bytes[
 
         if (f.count == 0)
                 return false;
-        if (s->role == ROLE_MONITOR)
-                f.status = link_status(s, f.status);
-        else
+        f.status = output_status(s);
+        if (s->role != ROLE_MONITOR)
                 fill_ours(o, s, &f);
         frame_encode(&f, s->coding, ret_bytes);
         return true;
