@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* bluetoothd and its adapter: found, lost, found again; and what has to be done there, one step after the other. A step that
- * fails is tried again, so that whatever was late is there within seconds. */
+/* bluetoothd and its adapter: found, lost, found again; and what has to be done there, one step after the
+ * other. A step that fails is tried again, so that whatever was late is there within seconds. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -32,7 +32,7 @@ static const char *const step_names[] = {
 };
 _Static_assert(sizeof(step_names) / sizeof(*step_names) == _BLE_STEP_MAX, "a step without a name");
 
-/* ---- steps ----------------------------------------------------------------------------------------------------- */
+/* ---- steps --------------------------------------------------------------------------------------------- */
 
 static void run(struct ble *b);
 static void ask_objects(struct ble *b);
@@ -77,7 +77,8 @@ static bool harmless(enum ble_step step, const sd_bus_error *e) {
 }
 
 static void step_failed(struct ble *b, enum ble_step step, const char *why) {
-        log_full(b->failed & 1u << step ? LOG_DEBUG : LOG_WARNING, "Bluetooth: cannot %s: %s", step_names[step], why);
+        log_full(b->failed & 1u << step ? LOG_DEBUG : LOG_WARNING, "Bluetooth: cannot %s: %s",
+                 step_names[step], why);
         b->failed |= 1u << step;
         b->again |= 1u << step;
         if (b->window.open && (1u << step & BLE_STEPS_AGENT))
@@ -89,10 +90,10 @@ static void step_done(struct ble *b, enum ble_step step) {
         b->failed &= ~(1u << step);
         if (step == BLE_STEP_PAIRABLE)
                 ble_agent_opened(b);
-        if (b->todo == 0 && b->again == 0 && !b->registered_logged)
-                log_info("Bluetooth: registered with adapter %s, %s", strrchr(b->adapter, '/') + 1,
-                         b->adapter_address);
-        b->registered_logged = b->todo == 0 && b->again == 0;
+        if (b->todo != 0 || b->again != 0 || b->registered_logged)
+                return;
+        log_info("Bluetooth: registered with adapter %s, %s", strrchr(b->adapter, '/') + 1, b->adapter_address);
+        b->registered_logged = true;
 }
 
 static int on_step(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
@@ -123,7 +124,8 @@ static int send_step(struct ble *b, enum ble_step step) {
                         return -ENOENT;
                 return ble_call_set(b, b->adapter, BLUEZ_ADAPTER, "Powered", true, on_step, &b->step_slot);
         case BLE_STEP_PAIRABLE:
-                return ble_call_set(b, b->adapter, BLUEZ_ADAPTER, "Pairable", b->window.open, on_step, &b->step_slot);
+                return ble_call_set(b, b->adapter, BLUEZ_ADAPTER, "Pairable", b->window.open, on_step,
+                                    &b->step_slot);
         case BLE_STEP_APPLICATION:
                 r = ble_application_register(b, &m);
                 break;
@@ -172,7 +174,7 @@ void ble_adapter_do(struct ble *b, unsigned steps) {
         run(b);
 }
 
-/* ---- the adapter ----------------------------------------------------------------------------------------------- */
+/* ---- the adapter --------------------------------------------------------------------------------------- */
 
 struct adapter_properties {
         char address[BLE_ADDRESS_SIZE];
@@ -223,7 +225,8 @@ static void adapter_changed(struct ble *b, const struct adapter_properties *p) {
                 b->pairable = p->pairable.value;
         if (p->pairable.known && b->pairable && !b->window.open && b->running < 0 && b->todo == 0 &&
             (b->pairable_at == 0 || usec_since(now, b->pairable_at) >= PAIRABLE_AGAIN_USEC)) {
-                log_notice("Bluetooth: another program lets devices pair; not with our service outside a window");
+                log_notice("Bluetooth: another program lets devices pair; not with our service outside a "
+                           "window");
                 b->pairable_at = now;
                 ble_adapter_do(b, 1u << BLE_STEP_PAIRABLE);
         }
@@ -244,7 +247,9 @@ static void adapter_lost(struct ble *b, const char *why) {
         b->running = -1;
         b->registered_logged = false;
         b->step_slot = sd_bus_slot_unref(b->step_slot);
-        (void)sd_event_source_set_enabled(b->step_retry, SD_EVENT_OFF); /* at worst it runs and finds nothing to do */
+        if (b->step_retry)
+                (void)sd_event_source_set_enabled(b->step_retry,
+                                                  SD_EVENT_OFF); /* at worst it finds nothing to do */
         ble_devices_gone(b);
         if (b->adapter[0] == '\0')
                 return;
@@ -257,7 +262,7 @@ static void adapter_lost(struct ble *b, const char *why) {
         b->absence_logged = true;
 }
 
-/* ---- what bluetoothd has --------------------------------------------------------------------------------------- */
+/* ---- what bluetoothd has ------------------------------------------------------------------------------- */
 
 /* The best of those seen in one answer: "the first" is the one with the lowest name. */
 struct candidate {
@@ -430,7 +435,7 @@ static int on_properties(sd_bus_message *m, void *userdata, sd_bus_error *ret_er
         return 0;
 }
 
-/* ---- bluetoothd ------------------------------------------------------------------------------------------------ */
+/* ---- bluetoothd ---------------------------------------------------------------------------------------- */
 
 static void owner_is(struct ble *b, const char *owner) {
         if (strcmp(b->owner, owner) == 0)
@@ -469,30 +474,34 @@ static int on_owner(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) 
 }
 
 int ble_adapter_start(struct ble *b) {
-        static const char changed[] = "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"
-                                      "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='" BLUEZ_NAME "'";
+        static const char changed[] =
+                "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"
+                "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='" BLUEZ_NAME "'";
         sd_bus *bus = b->connection;
         int r = 0;
 
         if (!b->step_retry) {
-                r = sd_event_add_time_relative(b->event, &b->step_retry, CLOCK_BOOTTIME, RETRY_USEC, 0, on_step_retry, b);
+                r = sd_event_add_time(b->event, &b->step_retry, CLOCK_BOOTTIME, 0, 0, on_step_retry, b);
                 if (r >= 0)
                         r = sd_event_source_set_enabled(b->step_retry, SD_EVENT_OFF);
         }
         if (r >= 0)
                 r = sd_bus_add_match_async(bus, NULL, changed, on_owner_changed, NULL, b);
         if (r >= 0)
-                r = sd_bus_match_signal_async(bus, NULL, BLUEZ_NAME, "/", "org.freedesktop.DBus.ObjectManager",
-                                              "InterfacesAdded", on_added, NULL, b);
+                r = sd_bus_match_signal_async(bus, NULL, BLUEZ_NAME, "/",
+                                              "org.freedesktop.DBus.ObjectManager", "InterfacesAdded",
+                                              on_added, NULL, b);
         if (r >= 0)
-                r = sd_bus_match_signal_async(bus, NULL, BLUEZ_NAME, "/", "org.freedesktop.DBus.ObjectManager",
-                                              "InterfacesRemoved", on_removed, NULL, b);
+                r = sd_bus_match_signal_async(bus, NULL, BLUEZ_NAME, "/",
+                                              "org.freedesktop.DBus.ObjectManager", "InterfacesRemoved",
+                                              on_removed, NULL, b);
         if (r >= 0)
                 r = sd_bus_match_signal_async(bus, NULL, BLUEZ_NAME, NULL, "org.freedesktop.DBus.Properties",
                                               "PropertiesChanged", on_properties, NULL, b);
         if (r >= 0)
-                r = sd_bus_call_method_async(bus, &b->asking_owner, "org.freedesktop.DBus", "/org/freedesktop/DBus",
-                                             "org.freedesktop.DBus", "GetNameOwner", on_owner, b, "s", BLUEZ_NAME);
+                r = sd_bus_call_method_async(bus, &b->asking_owner, "org.freedesktop.DBus",
+                                             "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetNameOwner",
+                                             on_owner, b, "s", BLUEZ_NAME);
         return r;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Two advertisements: A with our own service for whoever reads docs/bluetooth.md, B with the Nordic UART Service for
- * programs that speak the line protocol. Two, because in one there is no room for two UUIDs of 128 bits (31 bytes). */
+/* Two advertisements: A with our own service for whoever reads docs/bluetooth.md, B with the Nordic UART
+ * Service for programs that speak the line protocol. Two, because in one there is no room for two UUIDs of
+ * 128 bits (31 bytes). */
 
 #include <errno.h>
 #include <stdio.h>
@@ -10,8 +11,6 @@
 #include "ble-internal.h"
 
 #define ADVERT_INTERFACE BLUEZ_NAME ".LEAdvertisement1"
-
-#define NUS_UUID "6e400001-b5a3-f393-e0a9-e50e24dcca9e"
 
 /* The owner's, or ours with the end of the address, so that two gateways can be told apart. */
 void ble_name(const struct ble *b, char *ret_name, size_t size) {
@@ -27,22 +26,23 @@ static bool is_b(const char *path) {
         return path[strlen(path) - 1] == 'b';
 }
 
-static int get_type(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-                    void *userdata, sd_bus_error *ret_error) {
+static int get_type(sd_bus *bus, const char *path, const char *interface, const char *property,
+                    sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
         (void)bus, (void)path, (void)interface, (void)property, (void)userdata, (void)ret_error;
         return sd_bus_message_append(reply, "s", "peripheral");
 }
 
-static int get_uuids(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-                     void *userdata, sd_bus_error *ret_error) {
+static int get_uuids(sd_bus *bus, const char *path, const char *interface, const char *property,
+                     sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
         struct ble *b = userdata;
 
         (void)bus, (void)interface, (void)property, (void)ret_error;
-        return sd_bus_message_append(reply, "as", 1, is_b(path) ? NUS_UUID : ble_services_row(b, 0).service);
+        return sd_bus_message_append(reply, "as", 1,
+                                     is_b(path) ? BLE_UUID_NUS : ble_services_row(b, 0).service);
 }
 
-static int get_name(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-                    void *userdata, sd_bus_error *ret_error) {
+static int get_name(sd_bus *bus, const char *path, const char *interface, const char *property,
+                    sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
         char name[CONFIG_BLE_NAME_MAX + 1];
 
         (void)bus, (void)path, (void)interface, (void)property, (void)ret_error;
@@ -78,7 +78,8 @@ static int get_manufacturer(sd_bus *bus, const char *path, const char *interface
         return r;
 }
 
-/* bluetoothd has no further use for it (the adapter is going away): it is registered again when there is one. */
+/* bluetoothd has no further use for it (the adapter is going away): it is registered again when there is one.
+ */
 static int on_release(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         (void)userdata, (void)ret_error;
         return sd_bus_reply_method_return(m, NULL);
@@ -98,10 +99,11 @@ static const sd_bus_vtable advert_table[] = {
 int ble_advert_add(struct ble *b) {
         int r;
 
-        r = sd_bus_add_object_vtable(b->connection, NULL, BLE_PATH_ADVERT "/a", ADVERT_INTERFACE, advert_table, b);
+        r = sd_bus_add_object_vtable(b->connection, NULL, BLE_PATH_ADVERT "/a", ADVERT_INTERFACE,
+                                     advert_table, b);
         if (r >= 0)
-                r = sd_bus_add_object_vtable(b->connection, NULL, BLE_PATH_ADVERT "/b", ADVERT_INTERFACE, advert_table,
-                                             b);
+                r = sd_bus_add_object_vtable(b->connection, NULL, BLE_PATH_ADVERT "/b", ADVERT_INTERFACE,
+                                             advert_table, b);
         return r;
 }
 

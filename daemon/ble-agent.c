@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The pairing agent and its window. Outside the window it has neither input nor output and rejects; that, and not Pairable,
- * is what keeps strangers out: a phone that asks for no bonding pairs with an agent that accepts whatever Pairable
- * says, and with one that displays it gets as far as a passkey without anybody being asked. */
+/* The pairing agent and its window. Outside the window it has neither input nor output and rejects; that, and
+ * not Pairable, is what keeps strangers out: a phone that asks for no bonding pairs with an agent that
+ * accepts whatever Pairable says, and with one that displays it gets as far as a passkey without anybody
+ * being asked. */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -16,13 +17,14 @@
 
 #define AGENT_INTERFACE BLUEZ_NAME ".Agent1"
 
-static void report(struct ble *b, enum ble_window state, const char *phone, uint32_t passkey, const char *sentence) {
+static void report(struct ble *b, enum ble_window state, const char *phone, uint32_t passkey,
+                   const char *sentence) {
         const struct ble_report r = {state, phone, passkey, sentence};
 
         b->callbacks.window(b->callbacks.userdata, &r);
 }
 
-/* ---- the window ------------------------------------------------------------------------------------------------ */
+/* ---- the window ---------------------------------------------------------------------------------------- */
 
 static int on_window_end(sd_event_source *s, uint64_t usec, void *userdata) {
         (void)s, (void)usec;
@@ -33,7 +35,8 @@ static int on_window_end(sd_event_source *s, uint64_t usec, void *userdata) {
 int ble_agent_prepare(struct ble *b) {
         int r;
 
-        r = sd_event_add_time(b->event, &b->window_end, CLOCK_BOOTTIME, 0, USEC_PER_SEC / 10, on_window_end, b);
+        r = sd_event_add_time(b->event, &b->window_end, CLOCK_BOOTTIME, 0, USEC_PER_SEC / 10, on_window_end,
+                              b);
         return r < 0 ? r : sd_event_source_set_enabled(b->window_end, SD_EVENT_OFF);
 }
 
@@ -46,11 +49,13 @@ int ble_pair(struct ble *b, unsigned seconds, bool just_works, char *ret_error, 
                 return -EINVAL;
         }
         if (!ble_adapter_ready(b)) {
-                (void)snprintf(ret_error, size, "there is no Bluetooth adapter now, or bluetoothd does not run");
+                (void)snprintf(ret_error, size,
+                               "there is no Bluetooth adapter now, or bluetoothd does not run");
                 return -ENODEV;
         }
         if (b->n_phones == BLE_PHONES_MAX) {
-                (void)snprintf(ret_error, size, "%u phones are paired, which is as many as can be: remove one first",
+                (void)snprintf(ret_error, size,
+                               "%u phones are paired, which is as many as can be: remove one first",
                                BLE_PHONES_MAX);
                 return -ENOSPC;
         }
@@ -86,7 +91,8 @@ void ble_agent_close(struct ble *b, enum ble_window how, const char *format, ...
         (void)vsnprintf(sentence, sizeof(sentence), format, ap);
         va_end(ap);
         b->window.open = false;
-        (void)sd_event_source_set_enabled(b->window_end, SD_EVENT_OFF); /* at worst it finds the window closed */
+        (void)sd_event_source_set_enabled(b->window_end,
+                                          SD_EVENT_OFF); /* at worst it finds the window closed */
         ble_adapter_do(b, BLE_STEPS_AGENT);
         if (!b->ending)
                 report(b, how, NULL, 0, sentence);
@@ -101,7 +107,7 @@ void ble_agent_paired(struct ble *b, const struct ble_device *d) {
         ble_agent_close(b, BLE_WINDOW_CLOSED, "a phone was paired");
 }
 
-/* ---- what bluetoothd asks -------------------------------------------------------------------------------------- */
+/* ---- what bluetoothd asks ------------------------------------------------------------------------------ */
 
 static int reject(sd_bus_error *ret_error) {
         return sd_bus_error_set(ret_error, BLUEZ_ERROR "Rejected", "no pairing window is open for this");
@@ -127,8 +133,9 @@ static void approve(struct ble *b, struct ble_device *d) {
         d->approved_at = clock_now();
 }
 
-static const char still_bonded[] = "it was paired before and has lost its keys: smartbmsctl phones remove it first, and have "
-                                   "the phone forget the gateway, too";
+static const char still_bonded[] =
+        "it was paired before and has lost its keys: smartbmsctl phones remove it first, and "
+        "have the phone forget the gateway, too";
 
 static int on_authorization(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         struct ble *b = userdata;
@@ -147,7 +154,8 @@ static int on_authorization(sd_bus_message *m, void *userdata, sd_bus_error *ret
         if (d->bonded)
                 return refuse(b, d, ret_error, still_bonded);
         if (!b->window.just_works)
-                return refuse(b, d, ret_error, "it can show or take no passkey, and this window is for phones that do");
+                return refuse(b, d, ret_error,
+                              "it can show or take no passkey, and this window is for phones that do");
         approve(b, d);
         return sd_bus_reply_method_return(m, NULL);
 }
@@ -218,7 +226,8 @@ int ble_agent_register(struct ble *b, enum ble_step step, sd_bus_message **ret) 
         if (r >= 0)
                 r = sd_bus_message_append(*ret, "o", BLE_PATH_AGENT);
         if (r >= 0 && step == BLE_STEP_AGENT_REGISTER)
-                r = sd_bus_message_append(*ret, "s", b->window.open && !b->window.just_works ? "DisplayOnly"
-                                                                                             : "NoInputNoOutput");
+                r = sd_bus_message_append(*ret, "s",
+                                          b->window.open && !b->window.just_works ? "DisplayOnly"
+                                                                                  : "NoInputNoOutput");
         return r;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The GATT application: the rows of ble-services.c as objects on the bus, and who may read and write them. bluetoothd looks
- * at the flags before it asks us, but not always (a characteristic that is only notified is read by anyone), so everything
- * is looked at here again. Neither AcquireNotify nor AcquireWrite: their sockets do not tell phones apart. */
+/* The GATT application: the rows of ble-services.c as objects on the bus, and who may read and write them.
+ * bluetoothd looks at the flags before it asks us, but not always (a characteristic that is only notified is
+ * read by anyone), so everything is looked at here again. Neither AcquireNotify nor AcquireWrite: their
+ * sockets do not tell phones apart. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -28,7 +29,7 @@ static void service_path(unsigned service, char ret[static PATH_MAX_OWN]) {
         (void)snprintf(ret, PATH_MAX_OWN, BLE_PATH_APPLICATION "/service%02u", service);
 }
 
-/* ---- reading and writing --------------------------------------------------------------------------------------- */
+/* ---- reading and writing ------------------------------------------------------------------------------- */
 
 struct options {
         const char *device;
@@ -53,26 +54,26 @@ static int take_option(sd_bus_message *m, const char *name, void *userdata) {
         return r < 0 ? r : 1;
 }
 
-static int att_error(sd_bus_error *ret_error, unsigned att) {
-        const char *message, *name = ble_services_error(att, &message);
-        char full[64];
+static int att_error(sd_bus_error *ret_error, enum gatt_error error) {
+        char name[64];
 
-        (void)snprintf(full, sizeof(full), BLUEZ_ERROR "%s", name);
-        return sd_bus_error_set(ret_error, full, message);
+        (void)snprintf(name, sizeof(name), BLUEZ_ERROR "%s", gatt_error_name(error));
+        return sd_bus_error_set(ret_error, name, gatt_error_message(error));
 }
 
-/* Whose request it is; NULL with ATT's error: not one of our phones, and not open to others. */
-static struct ble_device *who(struct ble_characteristic_object *c, const char *path, bool open, unsigned *ret_att) {
+/* Whose request it is; NULL with an error: not one of our phones, and not open to others. */
+static struct ble_device *who(struct ble_characteristic_object *c, const char *path, bool open,
+                              enum gatt_error *ret_error) {
         struct ble_device *d = path ? ble_device_find(c->ble, path) : NULL;
 
-        *ret_att = BLE_ATT_DONE;
+        *ret_error = GATT_OK;
         if (d && ble_device_may(d))
                 return d;
         if (open)
                 return NULL;
         if (path)
                 ble_device_refused(c->ble, path);
-        *ret_att = BLE_ATT_NOT_AUTHORIZED;
+        *ret_error = GATT_ERROR_INSUFFICIENT_AUTHORISATION;
         return NULL;
 }
 
@@ -83,7 +84,7 @@ static int on_read(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         uint8_t value[BLE_VALUE_MAX];
         sd_bus_message *reply = NULL;
         size_t size = 0;
-        unsigned att;
+        enum gatt_error error;
         int r;
 
         if (!ble_from_bluez(c->ble, m))
@@ -92,12 +93,12 @@ static int on_read(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         if (r < 0)
                 return r;
         if (!c->row.readable)
-                return att_error(ret_error, BLE_ATT_READ_NOT_PERMITTED);
-        d = who(c, o.device, c->row.open, &att);
-        if (att == BLE_ATT_DONE)
-                att = ble_services_read(c->ble, d, c->row.id, o.offset, value, &size);
-        if (att != BLE_ATT_DONE)
-                return att_error(ret_error, att);
+                return att_error(ret_error, GATT_ERROR_READ_NOT_PERMITTED);
+        d = who(c, o.device, c->row.open, &error);
+        if (error == GATT_OK)
+                error = ble_services_read(c->ble, d, c->row.id, o.offset, value, &size);
+        if (error != GATT_OK)
+                return att_error(ret_error, error);
         r = sd_bus_message_new_method_return(m, &reply);
         if (r >= 0)
                 r = sd_bus_message_append_array(reply, 'y', value, size);
@@ -113,7 +114,7 @@ static int on_write(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) 
         struct ble_device *d;
         const void *value;
         size_t size;
-        unsigned att;
+        enum gatt_error error;
         int r;
 
         if (!ble_from_bluez(c->ble, m))
@@ -124,16 +125,17 @@ static int on_write(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) 
         if (r < 0)
                 return r;
         if (!c->row.writable)
-                return att_error(ret_error, BLE_ATT_WRITE_NOT_PERMITTED);
-        d = who(c, o.device, false, &att);
-        if (att == BLE_ATT_DONE && !o.prepare)
-                att = ble_services_write(c->ble, d, c->row.id, o.offset, value, size);
-        if (att != BLE_ATT_DONE)
-                return att_error(ret_error, att);
+                return att_error(ret_error, GATT_ERROR_WRITE_NOT_PERMITTED);
+        d = who(c, o.device, false, &error);
+        if (error == GATT_OK && !o.prepare)
+                error = ble_services_write(c->ble, d, c->row.id, o.offset, value, size);
+        if (error != GATT_OK)
+                return att_error(ret_error, error);
         return sd_bus_reply_method_return(m, NULL);
 }
 
-/* Names no phone, and does not come at all from a bonded one that has subscribed before: nothing is made of it. */
+/* Names no phone, and does not come at all from a bonded one that has subscribed before: nothing is made of
+ * it. */
 static int on_notify(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         struct ble_characteristic_object *c = userdata;
 
@@ -186,7 +188,7 @@ void ble_application_notify(struct ble *b, unsigned id, const uint8_t *value, si
                 log_debug("Bluetooth: cannot notify: %s", strerror(-r));
 }
 
-/* ---- what bluetoothd reads of them ----------------------------------------------------------------------------- */
+/* ---- what bluetoothd reads of them --------------------------------------------------------------------- */
 
 static int get_service_uuid(sd_bus *bus, const char *path, const char *interface, const char *property,
                             sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
@@ -202,8 +204,8 @@ static int get_primary(sd_bus *bus, const char *path, const char *interface, con
         return sd_bus_message_append(reply, "b", 1);
 }
 
-static int get_uuid(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-                    void *userdata, sd_bus_error *ret_error) {
+static int get_uuid(sd_bus *bus, const char *path, const char *interface, const char *property,
+                    sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
         const struct ble_characteristic_object *c = userdata;
 
         (void)bus, (void)path, (void)interface, (void)property, (void)ret_error;
@@ -289,7 +291,8 @@ int ble_application_add(struct ble *b) {
 
                 service_path(c->service, service);
                 if (i == 0 || c->service != b->characteristics[i - 1].service)
-                        r = sd_bus_add_object_vtable(b->connection, NULL, service, SERVICE_INTERFACE, service_table, c);
+                        r = sd_bus_add_object_vtable(b->connection, NULL, service, SERVICE_INTERFACE,
+                                                     service_table, c);
                 if (r >= 0)
                         r = sd_bus_add_object_vtable(b->connection, NULL, c->path, CHARACTERISTIC_INTERFACE,
                                                      characteristic_table, c);

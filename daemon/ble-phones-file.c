@@ -15,10 +15,11 @@
 
 #define FILE_NAME "phones"
 
-static const char heading[] = "# smartbmsd: phones that may connect (smartbmsctl phones). Address, its kind, paired and last "
-                              "seen in seconds since 1970, name\n";
+static const char heading[] =
+        "# smartbmsd: phones that may connect (smartbmsctl phones). Address, its kind, paired and last "
+        "seen in seconds since 1970, name\n";
 
-/* ---- text ------------------------------------------------------------------------------------------------------ */
+/* ---- text ---------------------------------------------------------------------------------------------- */
 
 static void format_time(struct maybe64 t, char ret[static 24]) {
         if (t.known)
@@ -74,7 +75,8 @@ static bool parse_line(char *line, struct ble_phone *ret) {
                 if (!rest)
                         return false;
         }
-        if (!parse_address(words[0]) || (strcmp(words[1], "random") != 0 && strcmp(words[1], "public") != 0) ||
+        if (!parse_address(words[0]) ||
+            (strcmp(words[1], "random") != 0 && strcmp(words[1], "public") != 0) ||
             !parse_time(words[2], &p.paired_sec) || !parse_time(words[3], &p.used_sec))
                 return false;
         memcpy(p.address, words[0], sizeof(p.address));
@@ -84,8 +86,8 @@ static bool parse_line(char *line, struct ble_phone *ret) {
         return true;
 }
 
-int ble_phones_parse(const char *text, struct ble_phone ret_phones[BLE_PHONES_MAX], size_t *ret_n, char *ret_error,
-                     size_t size) {
+int ble_phones_parse(const char *text, struct ble_phone ret_phones[BLE_PHONES_MAX], size_t *ret_n,
+                     char *ret_error, size_t size) {
         struct ble_phone phones[BLE_PHONES_MAX];
         size_t n = 0, number = 0;
 
@@ -104,10 +106,12 @@ int ble_phones_parse(const char *text, struct ble_phone ret_phones[BLE_PHONES_MA
                 if (line[0] == '#')
                         continue;
                 if (n == BLE_PHONES_MAX || !parse_line(line, &phones[n])) {
-                        (void)snprintf(ret_error, size,
-                                       n == BLE_PHONES_MAX ? "line %zu: more phones than can be"
-                                                           : "line %zu: expected address, random or public, two times, name",
-                                       number);
+                        (void)snprintf(
+                                ret_error, size,
+                                n == BLE_PHONES_MAX
+                                        ? "line %zu: more phones than can be"
+                                        : "line %zu: expected address, random or public, two times, name",
+                                number);
                         return -EINVAL;
                 }
                 n++;
@@ -117,7 +121,7 @@ int ble_phones_parse(const char *text, struct ble_phone ret_phones[BLE_PHONES_MA
         return 0;
 }
 
-/* ---- the file -------------------------------------------------------------------------------------------------- */
+/* ---- the file ------------------------------------------------------------------------------------------ */
 
 struct job {
         struct ble *ble;
@@ -169,8 +173,10 @@ static void finish_job(void *userdata) {
 
         b->writing = false;
         if (job->result < 0)
-                log_error("Bluetooth: the list of phones cannot be written to %s: %s. After the next start those paired last "
-                          "are strangers", job->directory, strerror(-job->result));
+                log_error("Bluetooth: the list of phones cannot be written to %s: %s. After the next start "
+                          "those paired last "
+                          "are strangers",
+                          job->directory, strerror(-job->result));
         free(job);
         if (b->write_again && !b->ending)
                 ble_phones_file_put(b);
@@ -200,7 +206,8 @@ void ble_phones_file_put(struct ble *b) {
 }
 
 static void read_list(struct ble *b) {
-        char path[sizeof(b->directory) + sizeof("/" FILE_NAME)], text[BLE_PHONES_TEXT_MAX + 1], error[128] = "it is too long";
+        char path[sizeof(b->directory) + sizeof("/" FILE_NAME)], text[BLE_PHONES_TEXT_MAX + 1],
+                error[128] = "it is too long";
         ssize_t n;
         int fd, r;
 
@@ -208,7 +215,9 @@ static void read_list(struct ble *b) {
         fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
         if (fd < 0) {
                 if (errno != ENOENT)
-                        log_error("Bluetooth: cannot read %s: %m. No phone may connect until it is paired again", path);
+                        log_error("Bluetooth: cannot read %s: %m. No phone may connect until it is paired "
+                                  "again",
+                                  path);
                 return;
         }
         n = read(fd, text, sizeof(text));
@@ -219,8 +228,8 @@ static void read_list(struct ble *b) {
                 r = ble_phones_parse(text, b->phones, &b->n_phones, error, sizeof(error));
         }
         if (r < 0)
-                log_error("Bluetooth: cannot read %s: %s. No phone may connect until it is paired again", path,
-                          r == -EINVAL ? error : strerror(-r));
+                log_error("Bluetooth: cannot read %s: %s. No phone may connect until it is paired again",
+                          path, r == -EINVAL ? error : strerror(-r));
 }
 
 int ble_phones_file_start(struct ble *b) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Devices as bluetoothd has them, and the list of those that are our phones. A phone comes on the list when it bonds within
- * a window, by our agent's leave; by the address it has then, which is its identity's: the object's path keeps
- * the address of the day it was first seen with. */
+/* Devices as bluetoothd has them, and the list of those that are our phones. A phone comes on the list when
+ * it bonds within a window, by our agent's leave; by the address it has then, which is its identity's: the
+ * object's path keeps the address of the day it was first seen with. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -20,7 +20,7 @@
 /* How far behind the card may be with when a phone was here. */
 #define USED_SEC 3600
 
-/* ---- the list -------------------------------------------------------------------------------------------------- */
+/* ---- the list ------------------------------------------------------------------------------------------ */
 
 static struct ble_phone *phone_find(struct ble *b, const char *address, bool random) {
         for (size_t i = 0; i < b->n_phones; i++)
@@ -58,12 +58,13 @@ static void phone_add(const struct ble_device *d) {
         struct ble_phone *phone = phone_of(d);
 
         if (!phone) {
-                if (b->n_phones == BLE_PHONES_MAX) /* another one has come first in the same window; it is judged
-                                                    * as a stranger when it asks */
+                if (b->n_phones == BLE_PHONES_MAX) /* another one has come first in the same window; it is
+                                                    * judged as a stranger when it asks */
                         return;
                 phone = &b->phones[b->n_phones++];
         }
-        *phone = (struct ble_phone){.random = d->random, .paired_sec = ble_wall_sec(b), .used_sec = ble_wall_sec(b)};
+        *phone = (struct ble_phone){
+                .random = d->random, .paired_sec = ble_wall_sec(b), .used_sec = ble_wall_sec(b)};
         memcpy(phone->address, d->address, sizeof(phone->address));
         memcpy(phone->name, d->name, sizeof(phone->name));
         ble_phones_file_put(b);
@@ -87,7 +88,7 @@ size_t ble_phones(const struct ble *b, struct ble_phone ret_phones[BLE_PHONES_MA
         return b->n_phones;
 }
 
-/* ---- what is done to a device ---------------------------------------------------------------------------------- */
+/* ---- what is done to a device -------------------------------------------------------------------------- */
 
 /* Its connection and its bond go with it. */
 static void remove_device(struct ble *b, const struct ble_device *d) {
@@ -139,7 +140,7 @@ void ble_remove_all_phones(struct ble *b) {
                 forget(b, &b->phones[b->n_phones - 1]);
 }
 
-/* ---- who may --------------------------------------------------------------------------------------------------- */
+/* ---- who may ------------------------------------------------------------------------------------------- */
 
 bool ble_device_may(const struct ble_device *d) {
         return d->bonded && !d->fresh && d->address[0] && phone_of(d);
@@ -157,15 +158,17 @@ static void judge(struct ble_device *d) {
         if (d->approved != 0 && usec_since(clock_now(), d->approved_at) < PAIRING_USEC)
                 return; /* it is just being paired: it will ask again */
         if (!d->paired && !d->bonded) {
-                log_full(d->complained ? LOG_DEBUG : LOG_NOTICE, "Bluetooth: refused to %s, which is not paired",
-                         d->address);
+                log_full(d->complained ? LOG_DEBUG : LOG_NOTICE,
+                         "Bluetooth: refused to %s, which is not paired", d->address);
                 d->complained = true;
                 return;
         }
         if (d->complained)
                 return; /* it is being removed */
         d->complained = true;
-        ble_event(b, "device %s was paired outside a pairing window and asked for our readings: refused, its bond removed",
+        ble_event(b,
+                  "device %s was paired outside a pairing window and asked for our readings: refused, its "
+                  "bond removed",
                   d->address);
         remove_device(b, d);
 }
@@ -186,7 +189,7 @@ bool ble_any_phone_connected(const struct ble *b) {
         return false;
 }
 
-/* ---- devices --------------------------------------------------------------------------------------------------- */
+/* ---- devices ------------------------------------------------------------------------------------------- */
 
 struct device_properties {
         const char *address, *address_type, *name;
@@ -200,8 +203,9 @@ static int take_device_property(sd_bus_message *m, const char *name, void *userd
                 struct maybe *flag;
                 const char **text;
         } wanted[] = {
-                {"Address", NULL, &p->address}, {"AddressType", NULL, &p->address_type}, {"Name", NULL, &p->name},
-                {"Connected", &p->connected, NULL}, {"Paired", &p->paired, NULL}, {"Bonded", &p->bonded, NULL},
+                {"Address", NULL, &p->address}, {"AddressType", NULL, &p->address_type},
+                {"Name", NULL, &p->name},       {"Connected", &p->connected, NULL},
+                {"Paired", &p->paired, NULL},   {"Bonded", &p->bonded, NULL},
         };
         int r, v;
 

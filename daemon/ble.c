@@ -22,7 +22,7 @@
 /* Behind readings, relays and the D-Bus door. */
 #define BLE_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 20)
 
-/* ---- for the other files --------------------------------------------------------------------------------------- */
+/* ---- for the other files ------------------------------------------------------------------------------- */
 
 bool ble_from_bluez(const struct ble *b, sd_bus_message *m) {
         const char *sender = sd_bus_message_get_sender(m);
@@ -30,7 +30,8 @@ bool ble_from_bluez(const struct ble *b, sd_bus_message *m) {
         return b->owner[0] != '\0' && sender && strcmp(sender, b->owner) == 0;
 }
 
-int ble_call_new(struct ble *b, const char *path, const char *interface, const char *member, sd_bus_message **ret) {
+int ble_call_new(struct ble *b, const char *path, const char *interface, const char *member,
+                 sd_bus_message **ret) {
         sd_bus_message *m = NULL;
         int r;
 
@@ -48,7 +49,8 @@ int ble_call_new(struct ble *b, const char *path, const char *interface, const c
         return 0;
 }
 
-int ble_call(struct ble *b, sd_bus_message *m, sd_bus_message_handler_t handler, void *userdata, sd_bus_slot **ret) {
+int ble_call(struct ble *b, sd_bus_message *m, sd_bus_message_handler_t handler, void *userdata,
+             sd_bus_slot **ret) {
         return sd_bus_call_async(b->connection, ret, m, handler, userdata, CALL_USEC);
 }
 
@@ -106,7 +108,8 @@ void ble_clean_text(char *ret_text, size_t size, const char *text) {
         for (; *text && n + 1 < size; text++)
                 ret_text[n++] = (unsigned char)*text >= ' ' && *text != 0x7f ? *text : '?';
         if (*text) /* cut: not within a letter, whose further bytes are 10xxxxxx */
-                while (n > 0 && ((unsigned char)*text & 0xc0) == 0x80 && (unsigned char)ret_text[n - 1] >= 0x80)
+                while (n > 0 && ((unsigned char)*text & 0xc0) == 0x80 &&
+                       (unsigned char)ret_text[n - 1] >= 0x80)
                         text = &ret_text[--n];
         ret_text[n] = '\0';
 }
@@ -133,7 +136,7 @@ int ble_read_properties(sd_bus_message *m, int (*take)(sd_bus_message *m, const 
         return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
-/* ---- the connection -------------------------------------------------------------------------------------------- */
+/* ---- the connection ------------------------------------------------------------------------------------ */
 
 static void retry_in(struct ble *b, usec_t delay) {
         int r;
@@ -146,8 +149,8 @@ static void retry_in(struct ble *b, usec_t delay) {
 }
 
 static void say_down(struct ble *b, const char *what, int error) {
-        log_full(b->down_logged ? LOG_DEBUG : LOG_NOTICE, "Bluetooth: %s: %s. Trying again every second", what,
-                 strerror(-error));
+        log_full(b->down_logged ? LOG_DEBUG : LOG_NOTICE, "Bluetooth: %s: %s. Trying again every second",
+                 what, strerror(-error));
         b->down_logged = true;
 }
 
@@ -182,7 +185,8 @@ static int start(struct ble *b) {
                 r = sd_bus_attach_event(b->connection, b->event, BLE_PRIORITY);
         if (r >= 0)
                 r = sd_bus_match_signal_async(b->connection, NULL, NULL, "/org/freedesktop/DBus/Local",
-                                              "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, NULL, b);
+                                              "org.freedesktop.DBus.Local", "Disconnected", on_disconnected,
+                                              NULL, b);
         if (r >= 0)
                 r = ble_application_add(b);
         if (r >= 0)
@@ -232,7 +236,7 @@ static bool overrun(struct ble *b) {
         return true;
 }
 
-/* ---- public ---------------------------------------------------------------------------------------------------- */
+/* ---- public -------------------------------------------------------------------------------------------- */
 
 void ble_publish(struct ble *b) {
         if (b && b->connection && sd_bus_is_ready(b->connection) > 0 && !overrun(b))
@@ -241,6 +245,11 @@ void ble_publish(struct ble *b) {
 
 void ble_answer(struct ble *b, uint64_t token, const struct phone_answer *answer) {
         ble_services_answer(b, token, answer);
+}
+
+void ble_log_out(struct ble *b, const char *but) {
+        if (b)
+                ble_services_log_out(b, but);
 }
 
 /* Sockets of this machine only: for the name of another one sd-bus would wait for the resolver. */
@@ -265,6 +274,8 @@ static int prepare(struct ble *b, const char *bus_address) {
                 r = sd_event_add_time_relative(b->event, &b->retry, CLOCK_BOOTTIME, 0, 0, on_retry, b);
         if (r >= 0)
                 r = sd_event_source_set_priority(b->retry, BLE_PRIORITY);
+        if (r >= 0)
+                r = ble_services_new(b);
         if (r >= 0)
                 r = ble_application_prepare(b);
         if (r >= 0)
@@ -301,6 +312,7 @@ struct ble *ble_free(struct ble *b) {
                 return NULL;
         b->ending = true;
         disconnect(b);
+        ble_services_free(b);
         ble_phones_file_stop(b);
         sd_event_source_unref(b->retry);
         sd_event_source_unref(b->step_retry);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The Bluetooth LE door: a GATT application, two advertisements and a pairing agent, given to BlueZ over D-Bus. Knows who
- * may pair and which phones may look; decides nothing about the pack. What a PIN is worth, and what becomes of a wish, is
- * the manager's.
+/* The Bluetooth LE door: a GATT application, two advertisements and a pairing agent, given to BlueZ over
+ * D-Bus. Knows who may pair and which phones may look; decides nothing about the pack. What a PIN is worth,
+ * and what becomes of a wish, is the manager's.
  *
- * No synchronous call after the start, nothing that starts bluetoothd. No Bluetooth at all is a normal state. All
- * functions and callbacks are for the event loop's thread; no callback comes from within ble_new(). */
+ * No synchronous call after the start, nothing that starts bluetoothd. No Bluetooth at all is a normal state.
+ * All functions and callbacks are for the event loop's thread; no callback comes from within ble_new(). */
 
 #include <systemd/sd-event.h>
 
@@ -24,16 +24,18 @@ struct ble;
 /* A phone of the list: bonded within a pairing window, by its identity address. */
 struct ble_phone {
         char address[BLE_ADDRESS_SIZE];
-        bool random;                        /* the kind of address: random, else public */
-        char name[BLE_PHONE_NAME_MAX + 1];  /* as the phone calls itself, cleaned; "" = it does not say */
-        struct maybe64 paired_sec, used_sec; /* since 1970 UTC; unknown if the clock was not synchronised then */
-        bool connected;                     /* now */
+        bool random;                       /* the kind of address: random, else public */
+        char name[BLE_PHONE_NAME_MAX + 1]; /* as the phone calls itself, cleaned; "" = it does not say */
+        struct maybe64 paired_sec,
+                used_sec; /* since 1970 UTC; unknown if the clock was not synchronised then */
+        bool connected;   /* now */
 };
 
 /* What becomes of a pairing window. */
 enum ble_window {
         BLE_WINDOW_OPENED,
-        BLE_WINDOW_PASSKEY, /* to be typed on the phone: for the caller who opened the window, and nobody else */
+        BLE_WINDOW_PASSKEY, /* to be typed on the phone: for the caller who opened the window, and nobody else
+                             */
         BLE_WINDOW_PAIRED,  /* the phone is on the list; the window closes */
         BLE_WINDOW_REFUSED, /* a phone was; the window stays open */
         BLE_WINDOW_CLOSED,  /* by time, by ble_close_window(), by a pairing */
@@ -58,9 +60,9 @@ struct ble_callbacks {
         void *userdata;
 };
 
-/* bus_address: NULL = the system bus. The list of phones is read from and kept in the config's state directory ("" = it
- * is forgotten at the end). A bus, bluetoothd or adapter that is not there is no error. -EINVAL: that is no
- * address; -Exxx. */
+/* bus_address: NULL = the system bus. The list of phones is read from and kept in the config's state
+ * directory ("" = it is forgotten at the end). A bus, bluetoothd or adapter that is not there is no error.
+ * -EINVAL: that is no address; -Exxx. */
 int ble_new(sd_event *event, const char *bus_address, const struct config *config,
             const struct ble_callbacks *callbacks, struct ble **ret);
 
@@ -73,9 +75,14 @@ void ble_publish(struct ble *b);
 /* The answer to what ask() asked for. A phone that is gone by then is not told. */
 void ble_answer(struct ble *b, uint64_t token, const struct phone_answer *answer);
 
-/* Opens the pairing window for BLE_SECONDS_MIN..MAX; one that is open is replaced. just_works: phones pair without a
- * passkey, all of them; else a phone has to be given the passkey that window() reports. 0, and window() says how
- * it goes on; -EINVAL, -ENODEV (no adapter), -ENOSPC (BLE_PHONES_MAX are paired), with a sentence. */
+/* The PIN was changed or reset: everyone has to log in again, but for the phone with that address that
+ * changed it (NULL = nobody). Takes NULL. */
+void ble_log_out(struct ble *b, const char *but);
+
+/* Opens the pairing window for BLE_SECONDS_MIN..MAX; one that is open is replaced. just_works: phones pair
+ * without a passkey, all of them; else a phone has to be given the passkey that window() reports. 0, and
+ * window() says how it goes on; -EINVAL, -ENODEV (no adapter), -ENOSPC (BLE_PHONES_MAX are paired), with a
+ * sentence. */
 int ble_pair(struct ble *b, unsigned seconds, bool just_works, char *ret_error, size_t size);
 void ble_close_window(struct ble *b);
 

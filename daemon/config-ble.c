@@ -47,8 +47,9 @@ static bool is_hci(const char *text) {
 }
 
 static void read_adapter(struct reader *r, const struct node *value) {
-        static const char expected[] = "the adapter's name such as hci0, or its address such as \"B8:27:EB:01:02:03\" (both "
-                                       "are in the output of bluetoothctl list and btmgmt info)";
+        static const char expected[] =
+                "the adapter's name such as hci0, or its address such as \"B8:27:EB:01:02:03\" (both "
+                "are in the output of bluetoothctl list and btmgmt info)";
         const char *text = reader_scalar(r, value, expected);
 
         if (!text)
@@ -71,19 +72,24 @@ static void read_name(struct reader *r, const struct node *value) {
                         return;
                 }
         if (strlen(text) > CONFIG_BLE_NAME_MAX)
-                COMPLAIN(r, value, "a name of %zu bytes; expected %s, which is what an advertisement has room for",
+                COMPLAIN(r, value,
+                         "a name of %zu bytes; expected %s, which is what an advertisement has room for",
                          strlen(text), expected);
         else
                 strcpy(ble_of(r)->name, text);
 }
 
 static int hex_digit(char c) {
-        return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        return c >= '0' && c <= '9'   ? c - '0'
+               : c >= 'a' && c <= 'f' ? c - 'a' + 10
+               : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                      : -1;
 }
 
 static void read_manufacturer(struct reader *r, const struct node *value) {
-        static const char expected[] = "\"COMPANY:DATA\", the company's number from 0 to 65535 and up to 6 bytes in hex digits, "
-                                       "such as \"65535:0102\"";
+        static const char expected[] =
+                "\"COMPANY:DATA\", the company's number from 0 to 65535 and up to 6 bytes in hex digits, "
+                "such as \"65535:0102\"";
         const char *text = reader_scalar(r, value, expected);
         uint8_t data[CONFIG_BLE_MANUFACTURER_MAX];
         unsigned long company;

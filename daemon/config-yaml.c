@@ -296,7 +296,7 @@ void config_init(struct config *c) {
                                 .mapped = {true, true},
                         },
                 .relay_driver = RELAY_DRIVER_LOG,
-                .ble = {.app = true, .app_echo = true},
+                .ble = {.app = true},
         };
         for (int i = 0; i < _RELAY_MAX; i++)
                 c->relays[i].pulse_msec = 50;

@@ -4,9 +4,9 @@
  *
  * Usage: ble-alone BUS CONFIG STATE-DIRECTORY
  *
- * Lines on stdin: "pair SECONDS passkey|just-works", "close", "phones", "remove ADDRESS", "remove-all", "soc PERMYRIAD"
- * (which publishes, too). What the door calls back with is written to stdout, a line each; "ok" and "refused SENTENCE"
- * answer a command. */
+ * Lines on stdin: "pair SECONDS passkey|just-works", "close", "phones", "remove ADDRESS", "remove-all", "soc
+ * PERMYRIAD" (which publishes, too). What the door calls back with is written to stdout, a line each; "ok"
+ * and "refused SENTENCE" answer a command. */
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -38,7 +38,9 @@ __attribute__((format(printf, 1, 2))) static void say(const char *format, ...) {
 static void on_view(void *userdata, struct phone_view *ret_view) {
         struct alone *a = userdata;
 
-        *ret_view = (struct phone_view){.now = clock_now(), .wall_sec = some64(1700000000), .version = "1.2.3",
+        *ret_view = (struct phone_view){.now = clock_now(),
+                                        .wall_sec = some64(1700000000),
+                                        .version = "1.2.3",
                                         .snapshot = &a->snapshot};
 }
 
@@ -67,8 +69,9 @@ static void say_phones(struct alone *a) {
         const size_t n = ble_phones(a->ble, phones);
 
         for (size_t i = 0; i < n; i++)
-                say("phone %s %s %" PRId64 " %s %s", phones[i].address, phones[i].random ? "random" : "public",
-                    phones[i].used_sec.value, phones[i].connected ? "connected" : "away", phones[i].name);
+                say("phone %s %s %" PRId64 " %s %s", phones[i].address,
+                    phones[i].random ? "random" : "public", phones[i].used_sec.value,
+                    phones[i].connected ? "connected" : "away", phones[i].name);
         say("ok");
 }
 
@@ -78,7 +81,8 @@ static void command(struct alone *a, char *line) {
 
         (void)sscanf(line, "%31s %31s %31s", word, argument, second);
         if (strcmp(word, "pair") == 0)
-                r = ble_pair(a->ble, (unsigned)atoi(argument), strcmp(second, "just-works") == 0, error, sizeof(error));
+                r = ble_pair(a->ble, (unsigned)atoi(argument), strcmp(second, "just-works") == 0, error,
+                             sizeof(error));
         else if (strcmp(word, "close") == 0)
                 ble_close_window(a->ble);
         else if (strcmp(word, "phones") == 0) {
@@ -146,6 +150,7 @@ int main(int argc, char *argv[]) {
         }
         snprintf(config.state_directory, sizeof(config.state_directory), "%s", argv[3]);
         mine.userdata = &a;
+        a.snapshot.settings = config.bms.settings;
         r = sd_event_default(&a.event);
         if (r >= 0)
                 r = ble_new(a.event, argv[1], &config, &mine, &a.ble);
