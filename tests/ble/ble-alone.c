@@ -142,7 +142,7 @@ int main(int argc, char *argv[]) {
                 return 2;
         }
         log_open();
-        log_set_max_level(LOG_DEBUG);
+        log_set_max_level(LOG_INFO);
         r = config_load(argv[2], &config, &error);
         if (r < 0) {
                 fprintf(stderr, "%s\n", error);

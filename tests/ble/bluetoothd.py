@@ -236,8 +236,13 @@ class AgentManager(dbus.service.Object):
         bus.connection.add_signal_receiver(self.gone, "NameOwnerChanged", "org.freedesktop.DBus")
 
     def gone(self, name, _old, new):
-        if not new:
-            self.agents = [a for a in self.agents if a[0] != name]
+        """What a program has registered ends with its connection."""
+        if new:
+            return
+        self.agents = [a for a in self.agents if a[0] != name]
+        for adapter in self.bus.adapters.values():
+            if adapter.application and adapter.application.sender == name:
+                adapter.application, adapter.adverts = None, {}
 
     def find(self, sender, path):
         return next((a for a in self.agents if a[:2] == [str(sender), str(path)]), None)

@@ -19,6 +19,7 @@ import harness  # noqa: E402
 try:
     import dbus
     import dbus.bus
+    import dbus.lowlevel
 except ImportError as e:
     harness.skip(f"{e}; it is in python3-dbus and python3-gi")
 
@@ -89,6 +90,15 @@ class Bluetoothd:
 
     def present(self, present):
         self.call("Present", "b", present)
+
+    def pairable(self, pairable):
+        """Another program switches it."""
+        self.control.call_blocking("org.bluez", "/org/bluez/hci0", dbus.PROPERTIES_IFACE, "Set", "ssv",
+                                   ("org.bluez.Adapter1", "Pairable", dbus.Boolean(pairable)))
+
+    def remove(self, phone):
+        """Another program removes its bond."""
+        self.control.call_blocking("org.bluez", "/org/bluez/hci0", "org.bluez.Adapter1", "RemoveDevice", "o", (phone.path,))
 
     def block(self, blocked):
         self.call("Block", "b", blocked)
