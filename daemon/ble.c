@@ -244,7 +244,8 @@ void ble_publish(struct ble *b) {
 }
 
 void ble_answer(struct ble *b, uint64_t token, const struct phone_answer *answer) {
-        ble_services_answer(b, token, answer);
+        if (b)
+                ble_services_answer(b, token, answer);
 }
 
 void ble_log_out(struct ble *b, const char *but) {

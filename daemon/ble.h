@@ -72,7 +72,8 @@ struct ble *ble_free(struct ble *b);
 /* A new snapshot is in force: tells who subscribed. Never blocks. Takes NULL. */
 void ble_publish(struct ble *b);
 
-/* The answer to what ask() asked for. A phone that is gone by then is not told. */
+/* The answer to what ask() asked for. A phone that is gone by then is not told. Takes
+ * NULL. */
 void ble_answer(struct ble *b, uint64_t token, const struct phone_answer *answer);
 
 /* The PIN was changed or reset: everyone has to log in again, but for the phone with that address that

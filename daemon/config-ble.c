@@ -3,9 +3,12 @@
 /* The mapping ble: phones over Bluetooth LE; and that no two packs want the same adapter. */
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "config-reader.h"
 
@@ -129,4 +132,86 @@ void reader_ble(struct reader *r, const struct node *value) {
         const struct node *seen[CONFIG_KEYS_MAX];
 
         (void)reader_map(r, value, keys, "keys such as enabled: on", seen);
+}
+
+/* ---- one adapter, one pack ------------------------------------------------------------------------------ */
+
+#define SUFFIX ".yaml"
+
+/* The first pack's file comes first; then by name. */
+static int order(const char *a, const char *b) {
+        const bool first_a = strcmp(a, PACK_FIRST_FILE) == 0, first_b = strcmp(b, PACK_FIRST_FILE) == 0;
+
+        return first_a != first_b ? (first_a ? -1 : 1) : strcmp(a, b);
+}
+
+/* A name that a pack's file can have. */
+static bool is_pack_file(const char *name) {
+        const size_t length = strlen(name), suffix = strlen(SUFFIX);
+        char pack[PACK_NAME_MAX + 1];
+
+        if (strcmp(name, PACK_FIRST_FILE) == 0)
+                return true;
+        if (length <= suffix || length - suffix >= sizeof(pack) || strcmp(name + length - suffix, SUFFIX) != 0)
+                return false;
+        memcpy(pack, name, length - suffix);
+        pack[length - suffix] = '\0';
+        return pack_name_valid(pack);
+}
+
+/* Can they be the same? A name and an address can, and "the first there is" can be any. */
+static bool may_be_the_same(const char *a, const char *b) {
+        return a[0] == '\0' || b[0] == '\0' || is_address(a) != is_address(b) || strcasecmp(a, b) == 0;
+}
+
+static const char *adapter_words(const char *adapter) {
+        return adapter[0] ? adapter : "the first there is";
+}
+
+/* -EADDRINUSE if that file's pack is served by the same adapter. A file that is not good starts no daemon. */
+static int compare(const char *path, const char *other, const struct config_ble *ours, char **ret_error) {
+        struct config theirs;
+        char *error = NULL;
+
+        if (config_load(other, &theirs, &error) < 0) {
+                free(error);
+                return 0;
+        }
+        if (!theirs.ble.enabled || !may_be_the_same(ours->adapter, theirs.ble.adapter))
+                return 0;
+        if (asprintf(ret_error,
+                     "%s: ble: enabled with adapter %s, but %s has it with adapter %s; expected an adapter for each, "
+                     "both named the same way, or Bluetooth for one of the two",
+                     path, adapter_words(ours->adapter), other, adapter_words(theirs.ble.adapter)) < 0)
+                *ret_error = NULL;
+        return -EADDRINUSE;
+}
+
+int config_check_adapter(const char *path, const struct config *config, char **ret_error) {
+        const char *slash = strrchr(path, '/'), *own = slash ? slash + 1 : path;
+        char *directory = NULL, *other;
+        struct dirent **names;
+        int n, r = 0;
+
+        if (!config->ble.enabled)
+                return 0;
+        directory = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup("./");
+        n = directory ? scandir(directory, &names, NULL, alphasort) : -1;
+        for (int i = 0; i < n; i++) {
+                const char *name = names[i]->d_name;
+
+                if (r == 0 && is_pack_file(name) && order(name, own) < 0) {
+                        if (asprintf(&other, "%s%s", slash ? directory : "", name) < 0)
+                                r = -ENOMEM;
+                        else {
+                                r = compare(path, other, &config->ble, ret_error);
+                                free(other);
+                        }
+                }
+                free(names[i]);
+        }
+        if (n >= 0)
+                free(names);
+        free(directory);
+        return r;
 }

@@ -8,7 +8,8 @@
 #include "pack-name.h"
 
 #define CONFIG_DIRECTORY "/etc/smartbms"
-#define CONFIG_DEFAULT_PATH CONFIG_DIRECTORY "/smartbms.yaml" /* further packs: NAME.yaml */
+#define PACK_FIRST_FILE "smartbms.yaml"
+#define CONFIG_DEFAULT_PATH CONFIG_DIRECTORY "/" PACK_FIRST_FILE /* further packs: NAME.yaml */
 
 enum relay_driver { RELAY_DRIVER_LOG, RELAY_DRIVER_GPIO };
 
@@ -81,3 +82,9 @@ int config_load(const char *path, struct config *ret_config, char **ret_error);
 /* Same, from memory (tests, fuzzing); name stands for the path in messages. */
 int config_parse(const char *name, const char *text, size_t size, struct config *ret_config,
                  char **ret_error);
+
+/* Does a pack that comes before this one want the same Bluetooth adapter? Looks at the files beside path: smartbms.yaml
+ * comes first, then the others by name; so of two that cannot both be, the first one starts. 0; -EADDRINUSE with
+ * a sentence that names the other file, as of config_load(); -ENOMEM. Other files that are not good, or cannot be read,
+ * are passed over. */
+int config_check_adapter(const char *path, const struct config *config, char **ret_error);

@@ -184,10 +184,12 @@ static int load_config(const struct arguments *a, const char *path, struct confi
         int r;
 
         r = config_load(path, &config, &error);
+        if (r >= 0)
+                r = config_check_adapter(path, &config, &error);
         if (r < 0) {
                 /* one line of the log for each problem */
                 char *rest = NULL;
-                for (char *line = strtok_r(error, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+                for (char *line = error ? strtok_r(error, "\n", &rest) : NULL; line; line = strtok_r(NULL, "\n", &rest))
                         log_error("%s", line);
                 free(error);
                 return r;

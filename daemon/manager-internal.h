@@ -3,10 +3,11 @@
 
 /* What the manager's files share: manager.c (start, stop, the cycle), manager-commands.c (what the doors ask for),
  * manager-memory.c (what outlives this run: database, settings file, days),
- * manager-panel.c (LEDs, button, heartbeat). */
+ * manager-panel.c (LEDs, button, heartbeat), manager-ble.c (phones). */
 
 #include <systemd/sd-event.h>
 
+#include "ble.h"
 #include "bus.h"
 #include "day.h"
 #include "history.h"
@@ -48,6 +49,7 @@ struct manager {
         struct serial *serial;
         struct output_port *output_port;
         struct bus *bus;
+        struct ble *ble; /* manager-ble.c; NULL = not enabled */
 
         /* manager-panel.c */
         struct leds *leds;
@@ -127,6 +129,14 @@ void panel_stop(struct manager *m);
 void panel_show(struct manager *m, usec_t now, bool message); /* a new snapshot is in m->snapshot */
 void panel_tick(struct manager *m, usec_t now);               /* panel_due(), and each second */
 usec_t panel_due(const struct manager *m);
+
+/* ---- manager-ble.c --------------------------------------------------------------------------------------------- */
+
+void phones_start(struct manager *m, const char *bus_address); /* does nothing unless ble.enabled */
+void phones_stop(struct manager *m);
+void phones_button_pressed(struct manager *m);
+void phones_button_held_at_start(struct manager *m);
+void phones_pin_reset(struct manager *m);
 
 /* ---- manager-commands.c ---------------------------------------------------------------------------------------- */
 

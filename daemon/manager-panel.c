@@ -32,6 +32,7 @@ static void on_pin_kept(void *userdata, int result) {
 
 static void reset_pin(struct manager *m, const char *text) {
         settings_writer_put_pin(m->writer, &m->kept, PIN_FIRST, on_pin_kept, m);
+        phones_pin_reset(m);
         record(m, EVENT_SETTING, "pin", text);
 }
 
@@ -41,13 +42,13 @@ static void on_pressed(void *userdata, enum button_press press) {
         (void)manager_advance(m, clock_now());
         switch (press) {
         case BUTTON_SHORT:
-                record(m, EVENT_COMMAND, "",
-                       "pressed: there is no Bluetooth in this build, so no pairing window opens");
+                phones_button_pressed(m);
                 break;
         case BUTTON_HELD:
                 reset_pin(m, "held for 5 s: the PIN is " PIN_FIRST " again");
                 break;
         case BUTTON_HELD_AT_START:
+                phones_button_held_at_start(m);
                 reset_pin(m, "held at the start: the PIN is " PIN_FIRST " again (if nobody held it, check its line)");
                 break;
         case BUTTON_NONE:

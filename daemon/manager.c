@@ -166,6 +166,7 @@ void manager_decided(struct manager *m, usec_t now, bool cycle) {
         panel_show(m, now, cycle);
         feed_output(m, now, cycle);
         bus_publish(m->bus, &m->snapshot);
+        ble_publish(m->ble);
         memory_snapshot(m, now);
         report_events(m);
         report_status(m, now);
@@ -317,6 +318,7 @@ static int add_adapters(struct manager *m, const char *bus_address) {
                           bus_address ? bus_address : "", strerror(-r));
                 return r;
         }
+        phones_start(m, bus_address);
         r = serial_new(m->event, &m->config, &serial_callbacks, &m->serial);
         if (r < 0)
                 log_error("Cannot set up the serial port: %s", strerror(-r));
@@ -367,6 +369,7 @@ struct manager *manager_free(struct manager *m) {
         m->relays = relay_output_free(m->relays);
         panel_stop(m);
         serial_free(m->serial);
+        phones_stop(m);
         memory_stop(m);
         output_port_free(m->output_port);
         bus_free(m->bus);

@@ -38,6 +38,7 @@ enum event_kind {
         EVENT_COMMAND,            /* release, soc set, cells accept: who and what */
         EVENT_ENERGY_CLEARED,
         EVENT_STORE,              /* a database was set aside, rows were lost */
+        EVENT_PHONE,              /* paired, removed, refused */
         _EVENT_MAX,
 };
 

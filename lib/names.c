@@ -140,6 +140,7 @@ static const char *const event_kinds[] = {
         [EVENT_COMMAND] = "command",
         [EVENT_ENERGY_CLEARED] = "energy-cleared",
         [EVENT_STORE] = "store",
+        [EVENT_PHONE] = "phone",
 };
 COMPLETE(event_kinds, _EVENT_MAX);
 

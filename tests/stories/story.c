@@ -126,6 +126,7 @@ static void take_events(struct story *s) {
                 case EVENT_COMMAND:
                 case EVENT_ENERGY_CLEARED:
                 case EVENT_STORE:
+                case EVENT_PHONE:
                         story_note(s, "%s", event.text);
                         break;
                 case _EVENT_MAX:

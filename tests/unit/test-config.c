@@ -51,6 +51,11 @@ static void test_defaults(void **state) {
         assert_string_equal(c.output_pty, "");
         assert_false(c.leds[LED_INFO].present || c.leds[LED_CHARGE].present || c.leds[LED_LOAD].present);
         assert_false(c.button.present || c.heartbeat.present);
+        assert_false(c.ble.enabled || c.ble.app_echo || c.ble.public_battery || c.ble.allow_default_pin ||
+                     c.ble.manufacturer);
+        assert_true(c.ble.app);
+        assert_string_equal(c.ble.adapter, "");
+        assert_string_equal(c.ble.name, "");
         assert_int_equal(settings_get(&c.bms.settings, SETTING_VMIN), 2800);
         assert_int_equal(settings_get(&c.bms.settings, SETTING_VMAX), 3650);
 }
@@ -157,6 +162,113 @@ static void test_contacts(void **state) {
         }
 }
 
+static void test_ble(void **state) {
+        static const uint8_t data[] = {0x01, 0xaB, 0xff, 0x00, 0x10, 0x7f};
+        struct config c;
+
+        (void)state;
+        parse_good(PORT "ble: {enabled: on, adapter: hci12, name: 'Boot \"Käthe\" 1234567890x', app: off, app_echo: on,"
+                        " manufacturer: '2330:01aBff00107F', public_battery: on, allow_default_pin: yes}\n",
+                   &c);
+        assert_true(c.ble.enabled && c.ble.app_echo && c.ble.public_battery && c.ble.allow_default_pin);
+        assert_false(c.ble.app);
+        assert_string_equal(c.ble.adapter, "hci12");
+        assert_string_equal(c.ble.name, "Boot \"Käthe\" 1234567890x"); /* 25 letters, one of two bytes: 26 */
+        assert_true(c.ble.manufacturer);
+        assert_int_equal(c.ble.company, 2330);
+        assert_int_equal(c.ble.n_manufacturer_data, 6);
+        assert_memory_equal(c.ble.manufacturer_data, data, 6);
+        parse_good(PORT "ble: {adapter: 'b8:27:EB:01:02:03', manufacturer: '65535:'}\n", &c);
+        assert_string_equal(c.ble.adapter, "b8:27:EB:01:02:03");
+        assert_int_equal(c.ble.company, 65535);
+        assert_int_equal(c.ble.n_manufacturer_data, 0);
+}
+
+static void write_pack(const char *directory, const char *name, const char *ble) {
+        char path[512];
+        FILE *f;
+
+        snprintf(path, sizeof(path), "%s/%s", directory, name);
+        f = fopen(path, "w");
+        assert_non_null(f);
+        fprintf(f, PORT "%s", ble);
+        fclose(f);
+}
+
+/* NULL: it may start; else the complaint. */
+static char *check_pack(const char *directory, const char *name) {
+        struct config c;
+        char path[512], *error = NULL;
+        int r;
+
+        snprintf(path, sizeof(path), "%s/%s", directory, name);
+        assert_int_equal(config_load(path, &c, &error), 0);
+        r = config_check_adapter(path, &c, &error);
+        assert_int_equal(r, error ? -EADDRINUSE : 0);
+        return error;
+}
+
+static void test_one_adapter_one_pack(void **state) {
+        static const struct {
+                const char *first, *second;
+                bool both;
+        } rows[] = {
+                {"ble: {enabled: on}\n", "ble: {enabled: on}\n", false},
+                {"ble: {enabled: on}\n", "ble: {enabled: on, adapter: hci1}\n", false},
+                {"ble: {enabled: on, adapter: hci1}\n", "ble: {enabled: on}\n", false},
+                {"ble: {enabled: on, adapter: hci1}\n", "ble: {enabled: on, adapter: hci1}\n", false},
+                {"ble: {enabled: on, adapter: 'B8:27:EB:01:02:0a'}\n", "ble: {enabled: on, adapter: 'B8:27:EB:01:02:0A'}\n",
+                 false},
+                {"ble: {enabled: on, adapter: 'B8:27:EB:01:02:03'}\n", "ble: {enabled: on, adapter: hci1}\n", false},
+                {"ble: {enabled: on, adapter: hci0}\n", "ble: {enabled: on, adapter: hci1}\n", true},
+                {"ble: {enabled: on, adapter: 'B8:27:EB:01:02:03'}\n", "ble: {enabled: on, adapter: 'B8:27:EB:01:02:04'}\n",
+                 true},
+                {"ble: {enabled: off}\n", "ble: {enabled: on}\n", true},
+                {"ble: {enabled: on}\n", "ble: {enabled: off}\n", true},
+                {"ble: {enabled: on}\n", "", true},
+                {"ble: {enabled: on, adapter: what}\n", "ble: {enabled: on}\n", true}, /* starts no daemon */
+        };
+        /* which comes first, and which second; the last two are no packs' */
+        static const char *const names[][2] = {
+                {"smartbms.yaml", "boat.yaml"}, {"boat.yaml", "cabin.yaml"}, {"Zelt.yaml", "boat.yaml"},
+                {"boat.yaml", "other.conf"},
+        };
+        static const char *const ignored[] = {"boat.yaml~", "my-pack.yaml", ".yaml", "boat.yaml.bak"};
+        char directory[] = "/tmp/smartbms-test-XXXXXX", path[512], *error;
+
+        (void)state;
+        assert_non_null(mkdtemp(directory));
+        for (size_t n = 0; n < sizeof(names) / sizeof(*names); n++)
+                for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+                        write_pack(directory, names[n][0], rows[i].first);
+                        write_pack(directory, names[n][1], rows[i].second);
+                        error = check_pack(directory, names[n][1]);
+                        assert_int_equal(rows[i].both, error == NULL);
+                        if (error) { /* it names the first */
+                                snprintf(path, sizeof(path), "but %s/%s has it", directory, names[n][0]);
+                                assert_non_null(strstr(error, path));
+                        }
+                        free(error);
+                        if (!strstr(rows[i].first, "what"))
+                                assert_null(check_pack(directory, names[n][0])); /* which starts in any case */
+                        for (size_t k = 0; k < 2; k++) {
+                                snprintf(path, sizeof(path), "%s/%s", directory, names[n][k]);
+                                unlink(path);
+                        }
+                }
+        for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
+                write_pack(directory, ignored[i], "ble: {enabled: on}\n");
+        write_pack(directory, "zoo.yaml", "ble: {enabled: on}\n");
+        assert_null(check_pack(directory, "zoo.yaml"));
+        for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++) {
+                snprintf(path, sizeof(path), "%s/%s", directory, ignored[i]);
+                unlink(path);
+        }
+        snprintf(path, sizeof(path), "%s/zoo.yaml", directory);
+        unlink(path);
+        assert_int_equal(rmdir(directory), 0);
+}
+
 static void test_monitor(void **state) {
         struct config c;
 
@@ -253,6 +365,21 @@ static const struct bad bad_files[] = {
         {PORT "[a]: c\n", "2:1", "a list as a key"},
 
         /* words, switches, numbers */
+        {PORT "ble: on\n", "2:6", "a value; expected keys such as enabled: on"},
+        {PORT "ble: {enabled: maybe}\n", "2:16", "'maybe'; expected on or off"},
+        {PORT "ble: {enable: on}\n", "2:7", "unknown key 'enable'; expected 'enabled'?"},
+        {PORT "ble: {adapter: hci}\n", "2:16", "'hci'; expected the adapter's name such as hci0, or its address"},
+        {PORT "ble: {adapter: hci01}\n", "2:16", "'hci01'; expected the adapter's name"},
+        {PORT "ble: {adapter: 'B8:27:EB:01:02'}\n", "2:16", "'B8:27:EB:01:02'; expected the adapter's name"},
+        {PORT "ble: {adapter: 'B8:27:EB:01:02:03:'}\n", "2:16", "expected the adapter's name"},
+        {PORT "ble: {name: ''}\n", "2:13", "no value; expected a name of 1 to 26 bytes"},
+        {PORT "ble: {name: \"a\\tb\"}\n", "2:13", "expected a name of 1 to 26 bytes"},
+        {PORT "ble: {name: abcdefghijklmnopqrstuvwxyz1}\n", "2:13", "a name of 27 bytes; expected a name of 1 to 26 bytes"},
+        {PORT "ble: {manufacturer: '0102'}\n", "2:21", "'0102'; expected \"COMPANY:DATA\""},
+        {PORT "ble: {manufacturer: '65536:01'}\n", "2:21", "'65536:01'; expected \"COMPANY:DATA\""},
+        {PORT "ble: {manufacturer: '1:012'}\n", "2:21", "'1:012'; expected \"COMPANY:DATA\""},
+        {PORT "ble: {manufacturer: '1:01020304050607'}\n", "2:21", "expected \"COMPANY:DATA\""},
+        {PORT "ble: {manufacturer: '-1:01'}\n", "2:21", "'-1:01'; expected \"COMPANY:DATA\""},
         {PORT "role: master\n", "2:7", "'master'; expected gateway or monitor"},
         {PORT "role:\n", "2:6", "no value; expected gateway or monitor"},
         {PORT "role: [gateway]\n", "2:7", "a list; expected gateway or monitor"},
@@ -558,6 +685,8 @@ int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_defaults),      cmocka_unit_test(test_everything),
                 cmocka_unit_test(test_contacts),
+                cmocka_unit_test(test_ble),
+                cmocka_unit_test(test_one_adapter_one_pack),
                 cmocka_unit_test(test_monitor),       cmocka_unit_test(test_good_forms),
                 cmocka_unit_test(test_sensor_types),  cmocka_unit_test(test_bad_files),
                 cmocka_unit_test(test_bytes),         cmocka_unit_test(test_all_problems),
