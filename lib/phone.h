@@ -3,7 +3,8 @@
 
 /* What a phone sees of the pack and what it may ask for, whichever of the two protocols it speaks: the SmartBMS service
  * (gatt.h) and the line protocol (app.h) are translators between bytes and these. They know neither Bluetooth's stack,
- * nor where an answer comes from, nor how a PIN is compared: that takes a while, so what is asked for is answered later. */
+ * nor where an answer comes from, nor how a PIN is compared: that takes a while, so what is asked for is answered
+ * later. */
 
 #include "snapshot.h"
 
