@@ -374,6 +374,31 @@ static void writing_settings(void **state) {
         assert_indicated(&r, 0x2a);
 }
 
+/* And the same as a transfer, as written there. */
+static void the_example_of_the_docs(void **state) {
+        struct settings expected;
+        struct rig r;
+
+        (void)state;
+        rig_init(&r);
+        expected = r.snapshot.settings;
+        expected.values[SETTING_VMAX] = some(3600);
+        expected.values[SETTING_TMIN] = some(-50);
+        assert_int_equal(request(&r, "29 01 34 37 31 31"), GATT_OK);
+        assert_string_equal(asked.pin, "4711");
+        answer(&r, PHONE_DONE);
+        assert_indicated(&r, 0x29);
+        assert_value(&r, GATT_CONTROL, "29 01 01");
+        assert_int_equal(request(&r, "00 12"), GATT_OK);
+        assert_int_equal(request(&r, "00 13 00 00 05 10 0e 00 00 08 ce ff"), GATT_OK);
+        assert_int_equal(request(&r, "00 13 08 00 ff ff 15 00 00 00 80"), GATT_OK);
+        assert_value(&r, GATT_CONTROL, "29 01 01"); /* these leave it as it is */
+        assert_int_equal(request(&r, "2a 14 0f 00"), GATT_OK);
+        assert_true(settings_equal(&asked.settings, &expected));
+        answer(&r, PHONE_DONE);
+        assert_value(&r, GATT_CONTROL, "2a 14 01");
+}
+
 static void settings_that_do_not_fit(void **state) {
         static const struct {
                 const char *request, *sentence;
@@ -548,6 +573,7 @@ int main(void) {
                 cmocka_unit_test(reading_settings),
                 cmocka_unit_test(reading_all_settings),
                 cmocka_unit_test(writing_settings),
+                cmocka_unit_test(the_example_of_the_docs),
                 cmocka_unit_test(settings_that_do_not_fit),
                 cmocka_unit_test(transfers),
                 cmocka_unit_test(transfers_that_are_not_whole),
