@@ -28,7 +28,7 @@ static uint32_t get(const uint8_t *bytes, unsigned width) {
         return value;
 }
 
-/* ---- answers ------------------------------------------------------------------------------------------------------------ */
+/* ---- answers ----------------------------------------------------------------------------------------------------- */
 
 static void answer_head(const struct gatt_session *s, enum gatt_result result, struct gatt_bytes *ret_answer) {
         ret_answer->size = 0;
@@ -134,7 +134,7 @@ size_t gatt_indication(struct gatt_session *s, uint8_t ret_bytes[static GATT_NOT
         return 1;
 }
 
-/* ---- requests -------------------------------------------------------------------------------------------------------------- */
+/* ---- requests ---------------------------------------------------------------------------------------------------- */
 
 /* What a request is about, after its head. */
 struct request {
@@ -165,7 +165,8 @@ static bool refused_for_default_pin(struct gatt_session *s, const struct phone_v
 }
 
 /* All of the pairs or none of them: into *settings, or a sentence. */
-static int apply_pairs(const uint8_t *bytes, size_t size, struct settings *settings, char *ret_error, size_t error_size) {
+static int apply_pairs(const uint8_t *bytes, size_t size, struct settings *settings, char *ret_error,
+                       size_t error_size) {
         bool given[_SETTING_MAX] = {false};
 
         for (size_t i = 0; i < size; i += GATT_SETTING_SIZE) {

@@ -45,7 +45,7 @@ static bool alarm_active(const struct snapshot *s) {
         return false;
 }
 
-/* ---- pack state, power --------------------------------------------------------------------------------------------- */
+/* ---- pack state, power ------------------------------------------------------------------------------------------- */
 
 static void put_pack_state(struct gatt_bytes *b, const struct snapshot *s) {
         const bool flags[] = {
@@ -79,7 +79,7 @@ static void put_power(struct gatt_bytes *b, const struct snapshot *s) {
         put_signed(b, 4, s->out_mw);
 }
 
-/* ---- cells ----------------------------------------------------------------------------------------------------------- */
+/* ---- cells ------------------------------------------------------------------------------------------------------- */
 
 #define CELL_SIZE 6
 #define CELL_AGE_OLD 254U
@@ -95,7 +95,8 @@ static uint64_t cell_age(usec_t age) {
 
 static uint64_t cell_flags(const struct snapshot *s, int cell) {
         const struct cell_snapshot *c = &s->cells[cell];
-        const struct maybe extremes[] = {s->lowest_mv_cell, s->highest_mv_cell, s->lowest_decic_cell, s->highest_decic_cell};
+        const struct maybe extremes[] = {s->lowest_mv_cell, s->highest_mv_cell, s->lowest_decic_cell,
+                                         s->highest_decic_cell};
         uint64_t flags = (uint64_t)c->bypassing | (uint64_t)c->missing << 1 | (uint64_t)c->v_red << 2 |
                          (uint64_t)c->t_red << 3;
 
@@ -127,7 +128,7 @@ void gatt_page_unaged(uint8_t page, const struct snapshot *s, struct gatt_bytes 
         put_page(ret_value, page, s, false);
 }
 
-/* ---- alarms ----------------------------------------------------------------------------------------------------------- */
+/* ---- alarms ------------------------------------------------------------------------------------------------------ */
 
 /* Bits for ever: they are neither in the order of the enum nor do they move with it. */
 static const uint8_t alarm_numbers[] = {
@@ -172,7 +173,7 @@ static void put_alarms(struct gatt_bytes *b, const struct phone_view *view) {
         }
 }
 
-/* ---- relays ----------------------------------------------------------------------------------------------------------- */
+/* ---- relays ------------------------------------------------------------------------------------------------------ */
 
 static const uint8_t rule_numbers[] = {
         [RULE_V_MAX] = 1,        [RULE_V_MIN] = 2,     [RULE_FULL] = 3,         [RULE_FULL_PACK] = 4,
@@ -208,7 +209,7 @@ static void put_relays(struct gatt_bytes *b, const struct phone_view *view) {
         }
 }
 
-/* ---- energy, settings, time -------------------------------------------------------------------------------------------- */
+/* ---- energy, settings, time -------------------------------------------------------------------------------------- */
 
 static void put_energy_wh(struct gatt_bytes *b, struct maybe64 mwh) {
         put_unsigned(b, 4, mwh.known ? some64(mwh.value / 1000) : none64());
@@ -267,7 +268,7 @@ static void put_time(struct gatt_bytes *b, const struct phone_view *view) {
         put_signed(b, 2, known ? some(view->utc_offset_sec / 60) : none());
 }
 
-/* ---- the standard services ------------------------------------------------------------------------------------------- */
+/* ---- the standard services --------------------------------------------------------------------------------------- */
 
 static struct maybe64 soc_percent(const struct snapshot *s) {
         return s->soc_permyriad.known ? some64(s->soc_permyriad.value / 100) : none64();
@@ -347,7 +348,7 @@ static void put_text(struct gatt_bytes *b, const char *text) {
                 gatt_put(b, 1, (unsigned char)text[i]);
 }
 
-/* ---- all -------------------------------------------------------------------------------------------------------------- */
+/* ---- all --------------------------------------------------------------------------------------------------------- */
 
 void gatt_value(enum gatt_characteristic characteristic, uint8_t page, const struct phone_view *view,
                 struct gatt_bytes *ret_value) {

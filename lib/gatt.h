@@ -97,7 +97,7 @@ struct gatt_session {
 
 void gatt_session_init(struct gatt_session *s);
 
-/* The phone has gone: log-in, transfer, copies and the last answer are forgotten; an answer still to come is dropped. */
+/* The phone has gone: log-in, transfer, copies and the last answer are forgotten; an answer to come will be dropped. */
 void gatt_session_end(struct gatt_session *s);
 
 /* The PIN was changed or reset by others: the phone has to log in again. A log-in that is being looked at is answered
@@ -138,7 +138,7 @@ struct gatt_notified {
 size_t gatt_notify(struct gatt_notified *n, enum gatt_characteristic characteristic, const struct phone_view *view,
                    uint8_t ret_bytes[static GATT_NOTIFY_MAX]);
 
-/* ---- numbers of the protocol that are no layout (docs/bluetooth.md): never to be used again for anything else ------ */
+/* ---- numbers of the protocol that are no layout (docs/bluetooth.md): never to be used again for anything else ---- */
 
 enum gatt_operation {
         GATT_LOG_IN = 0x01,

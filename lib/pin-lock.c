@@ -143,12 +143,12 @@ static void say_locked(const struct pin_lock *l, const struct pin_lock_phone *p,
 
         if (all > 0)
                 snprintf(ret_event, PIN_LOCK_TEXT_MAX,
-                         "%d wrong PINs within an hour, the last from the phone that ends in %s: no phone can log in for "
-                         "%u s", PIN_LOCK_ALL, end, (unsigned)(own > all ? own : all));
+                         "%d wrong PINs within an hour, the last from the phone that ends in %s: no phone can log in "
+                         "for %u s", PIN_LOCK_ALL, end, (unsigned)(own > all ? own : all));
         else if (own > 0)
                 snprintf(ret_event, PIN_LOCK_TEXT_MAX,
-                         "%u wrong PINs in a row from the phone that ends in %s: it cannot log in for %u s", p->wrong, end,
-                         (unsigned)own);
+                         "%u wrong PINs in a row from the phone that ends in %s: it cannot log in for %u s", p->wrong,
+                         end, (unsigned)own);
 }
 
 bool pin_lock_result(struct pin_lock *l, usec_t now, const char *address, bool right,
@@ -201,7 +201,8 @@ bool pin_lock_reset(struct pin_lock *l) {
 
 /* ---- what is kept ------------------------------------------------------------------------------------------------ */
 
-static_assert(4 + PIN_LOCK_PHONES * (PIN_LOCK_ADDRESS_SIZE + 1 + 4) < PIN_LOCK_LINE_MAX, "16 phones with 1000 each fit");
+static_assert(4 + PIN_LOCK_PHONES * (PIN_LOCK_ADDRESS_SIZE + 1 + 4) < PIN_LOCK_LINE_MAX,
+              "16 phones with 1000 each fit");
 
 void pin_lock_format(const struct pin_lock *l, usec_t now, char ret_line[static PIN_LOCK_LINE_MAX]) {
         struct pin_lock recent = *l;

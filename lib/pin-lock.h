@@ -40,9 +40,10 @@ struct pin_lock {
 
 void pin_lock_init(struct pin_lock *l);
 
-/* May a PIN of this phone be compared now? 0: yes, and the caller owes pin_lock_result() or pin_lock_abandon(). Else the
- * seconds to wait, rounded up: locked, or (1) PINs that are being compared now must be done with first. The address must
- * be well formed; a phone that is not known yet takes the place of the one with the fewest wrong PINs, if none is free. */
+/* May a PIN of this phone be compared now? 0: yes, and the caller owes pin_lock_result() or pin_lock_abandon(). Else
+ * the seconds to wait, rounded up: locked, or (1) PINs that are being compared now must be done with first. The address
+ * must be well formed. If there is no room, a phone that is not known yet takes the place of the one with the fewest
+ * wrong PINs. */
 uint32_t pin_lock_try(struct pin_lock *l, usec_t now, const char *address);
 
 /* What came of it. ret_event: one sentence if a lock began by it, else "". Returns true if what is to be kept
