@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Phones (ble.h): what they see, what is kept of it, the pairing window by the button. Comes after the relays; none of it
- * is needed by them: without Bluetooth, and without ble.enabled, everything else is as it would be. */
+/* Phones (ble.h): what they see, what is kept of it, the pairing window by the button. Comes after the relays, which
+ * need none of it: without Bluetooth, and without ble.enabled, everything else is as it would be. */
 
 #include <stdio.h>
 #include <string.h>
