@@ -116,11 +116,14 @@ static int judge_and_run(struct bus *b, sd_bus_message *m, bus_command_t command
         char by[EVENT_BY_MAX];
 
         if (!may_change(b, who)) {
+                const char *interface = sd_bus_message_get_interface(m);
+                const bool phones = interface && strcmp(interface, BUS_INTERFACE_PAIRING) == 0;
+
                 log_notice("%s from uid %lld refused", sd_bus_message_get_member(m),
                            who->have_uid ? (long long)who->uid : -1LL);
                 return sd_bus_reply_method_errorf(m, SD_BUS_ERROR_ACCESS_DENIED,
-                                                  "Only root and members of group %s may change anything.",
-                                                  ADMIN_GROUP);
+                                                  "Only root and members of group %s may %s.", ADMIN_GROUP,
+                                                  phones ? "see phones or pair them" : "change anything");
         }
         if (who->have_uid)
                 snprintf(by, sizeof(by), "uid %lu over D-Bus", (unsigned long)who->uid);

@@ -3,7 +3,8 @@
 
 /* What the files of the D-Bus door share: bus.c (connection, signals), bus-objects.c (what can be read),
  * bus-records.c (what can be asked of the store), bus-commands.c (what can be changed), bus-settings.c (the settings),
- * bus-callers.c (who may change), bus-reply.c (answers that come later), bus-text.c (what all of them append). */
+ * bus-pairing.c (phones), bus-callers.c (who may change), bus-reply.c (answers that come later), bus-text.c (what all
+ * of them append). */
 
 #include <systemd/sd-bus.h>
 
@@ -23,6 +24,7 @@
 #define BUS_INTERFACE_EVENTS BUS_NAME ".Events"
 #define BUS_INTERFACE_HISTORY BUS_NAME ".History"
 #define BUS_INTERFACE_STORAGE BUS_NAME ".Storage"
+#define BUS_INTERFACE_PAIRING BUS_NAME ".Pairing"
 
 #define BUS_ERROR_REFUSED BUS_NAME ".Error.Refused"
 #define BUS_ERROR_NOT_STORED BUS_NAME ".Error.NotStored"
@@ -36,6 +38,9 @@
 /* Changes that wait for the card, and questions that wait for the store; more at a time are refused. */
 #define BUS_REPLIES_MAX 32
 #define BUS_QUESTIONS_MAX 16
+
+/* What becomes of a pairing window, until it is asked for. */
+#define BUS_REPORTS_MAX 8
 
 /* Long enough for a sentence that names a key, a value and a range. */
 #define BUS_SENTENCE_MAX 256
@@ -61,6 +66,16 @@ struct bus_caller {
         bus_command_t command;
 };
 
+/* Who opened the pairing window over D-Bus. All 0: nobody. */
+struct bus_pairing {
+        char *owner; /* its unique name on the bus, which no other connection ever gets */
+        bool open;   /* else there is only left to be told of how it ended */
+        sd_bus_slot *watch, *asking;
+        struct bus_reply *waiting; /* for the next report; NULL = it does not ask now */
+        struct bus_window_report reports[BUS_REPORTS_MAX];
+        size_t n_reports;
+};
+
 struct bus {
         sd_event *event;
         char *address;
@@ -79,6 +94,8 @@ struct bus {
         gid_t group;
         struct bus_caller callers[BUS_CALLERS_MAX];
         struct bus_reply replies[BUS_REPLIES_MAX], questions[BUS_QUESTIONS_MAX];
+
+        struct bus_pairing pairing;
 
         struct event events[BUS_EVENTS_KEPT]; /* ring */
         size_t events_next, n_events;
@@ -131,6 +148,10 @@ int bus_method_set(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 int bus_method_reset(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 int bus_method_confirm(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
 int bus_method_set_pin(sd_bus_message *m, void *userdata, sd_bus_error *ret_error);
+
+/* bus-pairing.c */
+int bus_pairing_add(struct bus *b);
+void bus_pairing_drop(struct bus *b); /* the connection is gone, and so is who opened a window over it */
 
 /* bus-callers.c */
 void bus_callers_init(struct bus *b);

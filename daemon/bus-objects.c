@@ -469,7 +469,8 @@ int bus_objects_add(struct bus *b) {
                 if (r < 0)
                         return r;
         }
-        return bus_records_add(b);
+        r = bus_records_add(b);
+        return r < 0 ? r : bus_pairing_add(b);
 }
 
 /* PropertiesChanged */

@@ -45,6 +45,7 @@ static void say_down(struct bus *b, const char *what, int error) {
 
 /* Never flushes: a bus that does not read must not hold us up. */
 static void disconnect(struct bus *b) {
+        bus_pairing_drop(b);
         bus_callers_drop(b);
         bus_replies_drop(b);
         b->connection = sd_bus_close_unref(b->connection);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Phones (ble.h): what they see, what is kept of it, the pairing window by the button. Comes after the relays, which
+/* Phones (ble.h): what they see, what is kept of it, the pairing window by the
+ * button or over D-Bus. Comes after the relays, which
  * need none of it: without Bluetooth, and without ble.enabled, everything else is as it would be. */
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -65,12 +67,30 @@ static void phones_event(void *userdata, const char *sentence) {
         struct manager *m = userdata;
 
         (void)manager_advance(m, clock_now());
-        record(m, EVENT_PHONE, "", sentence);
+        record(m, EVENT_PHONE, m->phones_by ? m->phones_by : "", sentence);
 }
 
 /* A passkey is for who has opened the window, so it is not for the log; the button's has none. */
+static void tell_opener(struct manager *m, const struct ble_report *report) {
+        static const enum bus_window states[] = {
+                [BLE_WINDOW_OPENED] = BUS_WINDOW_OPENED, [BLE_WINDOW_PASSKEY] = BUS_WINDOW_PASSKEY,
+                [BLE_WINDOW_PAIRED] = BUS_WINDOW_PAIRED, [BLE_WINDOW_REFUSED] = BUS_WINDOW_REFUSED,
+                [BLE_WINDOW_CLOSED] = BUS_WINDOW_CLOSED, [BLE_WINDOW_FAILED] = BUS_WINDOW_FAILED,
+        };
+        struct bus_window_report told = {.state = states[report->state]};
+
+        if (report->phone)
+                (void)snprintf(told.phone, sizeof(told.phone), "%s", report->phone);
+        if (report->sentence)
+                (void)snprintf(told.sentence, sizeof(told.sentence), "%s", report->sentence);
+        if (report->state == BLE_WINDOW_PASSKEY)
+                (void)snprintf(told.passkey, sizeof(told.passkey), "%06u", report->passkey % 1000000U);
+        bus_window(m->bus, &told);
+        explicit_bzero(&told, sizeof(told));
+}
+
 static void phones_window(void *userdata, const struct ble_report *report) {
-        (void)userdata;
+        tell_opener(userdata, report);
         switch (report->state) {
         case BLE_WINDOW_OPENED:
                 log_notice("Bluetooth: phones may pair now");
@@ -110,6 +130,79 @@ void phones_button_held_at_start(struct manager *m) {
 
 void phones_pin_reset(struct manager *m) {
         ble_log_out(m->ble, NULL);
+}
+
+/* ---- over D-Bus ----------------------------------------------------------------------------------------- */
+
+static int find_door(const struct manager *m, char *ret_error, size_t size) {
+        if (m->ble)
+                return 0;
+        (void)snprintf(ret_error, size, "%s",
+                       m->config.ble.enabled ? "Bluetooth could not be set up: the journal says why"
+                                             : "Bluetooth is not enabled: ble.enabled in the configuration file");
+        return -EOPNOTSUPP;
+}
+
+/* No event: whether somebody may pair now is nobody's business but the caller's. That one has is an event. */
+int phones_pair(void *userdata, unsigned seconds, bool just_works, const char *by, char *ret_error, size_t size) {
+        struct manager *m = userdata;
+        int r;
+
+        r = find_door(m, ret_error, size);
+        if (r >= 0)
+                r = ble_pair(m->ble, seconds, just_works, ret_error, size);
+        if (r >= 0)
+                log_notice("Bluetooth: %s opens a pairing window of %u s, %s", by, seconds,
+                           just_works ? "without a passkey" : "with a passkey");
+        return r;
+}
+
+void phones_close_window(void *userdata) {
+        struct manager *m = userdata;
+
+        if (m->ble)
+                ble_close_window(m->ble);
+}
+
+int phones_list(void *userdata, struct bus_phone ret_phones[BUS_PHONES_MAX], size_t *ret_n, char *ret_error,
+                size_t size) {
+        _Static_assert(BUS_PHONES_MAX >= BLE_PHONES_MAX, "all of them");
+        _Static_assert(sizeof(ret_phones->name) == BLE_PHONE_NAME_MAX + 1, "as a whole");
+        struct ble_phone phones[BLE_PHONES_MAX];
+        struct manager *m = userdata;
+        int r;
+
+        r = find_door(m, ret_error, size);
+        if (r < 0)
+                return r;
+        *ret_n = ble_phones(m->ble, phones);
+        for (size_t i = 0; i < *ret_n; i++) {
+                ret_phones[i] = (struct bus_phone){.paired_sec = phones[i].paired_sec,
+                                                   .used_sec = phones[i].used_sec,
+                                                   .connected = phones[i].connected};
+                memcpy(ret_phones[i].address, phones[i].address, sizeof(ret_phones[i].address));
+                memcpy(ret_phones[i].name, phones[i].name, sizeof(ret_phones[i].name));
+        }
+        return 0;
+}
+
+int phones_remove(void *userdata, const char *address, const char *by, char *ret_error, size_t size) {
+        struct manager *m = userdata;
+        int r;
+
+        r = find_door(m, ret_error, size);
+        if (r < 0)
+                return r;
+        if (strlen(address) != BLE_ADDRESS_SIZE - 1) {
+                (void)snprintf(ret_error, size, "that is no address of a phone: expected AA:BB:CC:DD:EE:FF");
+                return -EINVAL;
+        }
+        m->phones_by = by;
+        r = ble_remove_phone(m->ble, address);
+        m->phones_by = NULL;
+        if (r == -ENOENT)
+                (void)snprintf(ret_error, size, "no phone %s is paired; see smartbmsctl phones", address);
+        return r;
 }
 
 /* ---- start and stop ------------------------------------------------------------------------------------- */

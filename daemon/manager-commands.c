@@ -334,6 +334,10 @@ struct bus_callbacks commands_for_bus(struct manager *m) {
                 .read_history = read_history,
                 .read_days = read_days,
                 .storage_status = read_storage_status,
+                .pair = phones_pair,
+                .close_window = phones_close_window,
+                .phones = phones_list,
+                .remove_phone = phones_remove,
                 .userdata = m,
         };
 }

@@ -50,6 +50,7 @@ struct manager {
         struct output_port *output_port;
         struct bus *bus;
         struct ble *ble; /* manager-ble.c; NULL = not enabled */
+        const char *phones_by; /* who asks for what the phones' door is doing just now; NULL = nobody */
 
         /* manager-panel.c */
         struct leds *leds;
@@ -137,6 +138,13 @@ void phones_stop(struct manager *m);
 void phones_button_pressed(struct manager *m);
 void phones_button_held_at_start(struct manager *m);
 void phones_pin_reset(struct manager *m);
+
+/* For struct bus_callbacks. */
+int phones_pair(void *userdata, unsigned seconds, bool just_works, const char *by, char *ret_error, size_t size);
+void phones_close_window(void *userdata);
+int phones_list(void *userdata, struct bus_phone ret_phones[BUS_PHONES_MAX], size_t *ret_n, char *ret_error,
+                size_t size);
+int phones_remove(void *userdata, const char *address, const char *by, char *ret_error, size_t size);
 
 /* ---- manager-commands.c ---------------------------------------------------------------------------------------- */
 

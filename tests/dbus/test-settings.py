@@ -189,7 +189,8 @@ class Settings(unittest.TestCase):
             ("Settings", "Set", "a{sv}", [{"vmin": "2.90V"}]), ("Settings", "Reset", "as", [["vmin"]]),
             ("Pack", "SetSOC", "x", [5000]), ("Relays", "Release", "s", ["load"]), ("Relays", "Recover", "x", [5]),
             ("Cells", "Accept", "", []), ("Energy", "Clear", "", []), ("Settings", "Confirm", "", []),
-            ("Settings", "SetPin", "s", ["4711"]),
+            ("Settings", "SetPin", "s", ["4711"]), ("Pairing", "Close", "", []), ("Pairing", "Phones", "", []),
+            ("Pairing", "Next", "", []), ("Pairing", "Remove", "s", ["C0:11:22:33:44:55"]),
         )
         for interface, method, signature, args in calls:
             name, sentence = call_as(address, NOBODY, [], "org.smartbms1." + interface, method, signature, args)
