@@ -37,13 +37,15 @@ enum option_flags {
         OPTION_CSV = 1 << 12,
         OPTION_FOLLOW = 1 << 13,
         OPTION_PACK = 1 << 14, /* for every verb but packs */
+        OPTION_SECONDS = 1 << 15,
+        OPTION_JUST_WORKS = 1 << 16,
 };
 
 struct cli {
         const char *address; /* --bus; NULL = the system bus */
         const char *pack;    /* --pack */
         unsigned options;    /* the OPTION_ flags that were given */
-        int64_t minutes, count, days;
+        int64_t minutes, count, days, seconds;
         const char *from, *to, *resolution;
         int rows, columns; /* --size */
         char *const *args; /* what follows the verb */
@@ -81,6 +83,7 @@ int check_energy(struct cli *c);
 int check_clear(struct cli *c);
 int check_history(struct cli *c);
 int check_events(struct cli *c);
+int check_address(struct cli *c);
 int verb_status(struct cli *c);
 int verb_packs(struct cli *c);
 int verb_cells(struct cli *c);
@@ -97,6 +100,9 @@ int verb_energy(struct cli *c);
 int verb_energy_clear(struct cli *c);
 int verb_history(struct cli *c);
 int verb_events(struct cli *c);
+int verb_pair(struct cli *c);
+int verb_phones(struct cli *c);
+int verb_phones_remove(struct cli *c);
 int verb_storage(struct cli *c);
 int verb_backup(struct cli *c);
 int verb_settings_export(struct cli *c);

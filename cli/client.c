@@ -149,7 +149,7 @@ static int call_failed(struct client *c, int r, const sd_bus_error *error) {
         }
         if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED))
                 snprintf(c->error, sizeof(c->error),
-                         "not allowed: changing something needs group smartbms or root%s%s",
+                         "not allowed: this needs group smartbms or root%s%s",
                          error->message ? ": " : "", error->message ? error->message : "");
         else if (error->message)
                 snprintf(c->error, sizeof(c->error), "%s", error->message);

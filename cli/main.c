@@ -37,8 +37,8 @@ const struct verb verbs[] = {
         {"monitor", "[--count N]", "one JSON object a line for each message", 0, 0,
          OPTION_JSON | OPTION_COUNT, false, NULL, verb_monitor},
         {"get", "[NAME...]", "settings in force", 0, -1, OPTION_JSON, false, check_names, verb_get},
-        {"set", "NAME VALUE [NAME VALUE...]", "change settings, all or none", 2, -1, 0, false, check_changes,
-         verb_set},
+        {"set", "NAME VALUE [NAME VALUE...]", "change settings, all or none; set pin asks for the PIN", 1, -1, 0, false,
+         check_changes, verb_set},
         {"reset", "NAME...", "settings back to the config file's values, all or none", 1, -1, 0, false,
          check_names, verb_reset},
         {"settings export", "[FILE]", "all settings as YAML, for another machine or a rainy day", 0, 1, 0, false, NULL,
@@ -57,6 +57,12 @@ const struct verb verbs[] = {
          check_minutes, verb_recover},
         {"soc set", "PERCENT", "set the state of charge by hand", 1, 1, 0, false, check_percent,
          verb_soc_set},
+        {"pair", "[--seconds N] [--just-works]", "let a phone pair over Bluetooth, by a passkey", 0, 0,
+         OPTION_SECONDS | OPTION_JUST_WORKS, false, NULL, verb_pair},
+        {"phones", "", "the phones that are paired, and when they were last here", 0, 0, OPTION_JSON, false, NULL,
+         verb_phones},
+        {"phones remove", "ADDRESS", "shut a phone out, until it is paired again", 1, 1, 0, false, check_address,
+         verb_phones_remove},
         {"storage", "", "what is kept on the card, and what that costs it", 0, 0, OPTION_JSON, false, NULL,
          verb_storage},
         {"backup", "FILE", "a copy of the database, while it is in use", 1, 1, 0, false, NULL, verb_backup},
@@ -103,6 +109,8 @@ static const struct option options[] = {
         {"--resolution", true, OPTION_RESOLUTION},
         {"--csv", false, OPTION_CSV},
         {"--follow", false, OPTION_FOLLOW},
+        {"--seconds", true, OPTION_SECONDS},
+        {"--just-works", false, OPTION_JUST_WORKS},
 };
 #define N_OPTIONS (sizeof(options) / sizeof(options[0]))
 
@@ -154,6 +162,10 @@ static int option_value(struct cli *c, const struct option *o, const char *value
                 return whole_value(o->name, value, INT32_MAX, &c->count);
         case OPTION_DAYS:
                 return whole_value(o->name, value, RECORDS_DAYS_MAX, &c->days);
+        case OPTION_SECONDS:
+                return parse_whole(value, 10, 600, &c->seconds) == 0
+                               ? 0
+                               : fail(EXIT_USAGE, "--seconds %s: expected a whole number from 10 to 600", value);
         case OPTION_FROM:
                 c->from = value;
                 return 0;

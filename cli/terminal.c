@@ -12,7 +12,7 @@
 
 #include "format.h"
 
-/* The one writable static of the program: a crash handler has no argument to find it by. */
+/* Writable statics, as caught below: a handler of signals has no argument to find them by. */
 static struct {
         struct termios before;
         volatile sig_atomic_t entered;
@@ -111,6 +111,63 @@ int terminal_write(const char *data, size_t size) {
                 size -= (size_t)n;
         }
         return 0;
+}
+
+/* A line from standard input, byte by byte: nothing behind it is taken away. Ends with -EINTR on a signal. */
+static int read_line(char *ret_line, size_t size) {
+        size_t n = 0;
+        char byte;
+
+        for (;;) {
+                const ssize_t got = read(STDIN_FILENO, &byte, 1);
+
+                if (got < 0)
+                        return -errno;
+                if (got == 0)
+                        return -ENODATA;
+                if (byte == '\n')
+                        break;
+                if (n < size)
+                        ret_line[n++] = byte;
+        }
+        if (n == size)
+                return -EMSGSIZE;
+        ret_line[n] = '\0';
+        return 0;
+}
+
+static volatile sig_atomic_t caught;
+
+static void on_signal(int signal) {
+        caught = signal;
+}
+
+int terminal_ask_secret(const char *prompt, char *ret_line, size_t size) {
+        static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
+        enum { N_SIGNALS = sizeof(signals) / sizeof(signals[0]) };
+        const struct sigaction catch = {.sa_handler = on_signal}; /* without SA_RESTART: it ends the read */
+        struct sigaction before[N_SIGNALS];
+        struct termios shown, hidden;
+        int r;
+
+        if (tcgetattr(STDIN_FILENO, &shown) < 0)
+                return -errno;
+        caught = 0;
+        for (int i = 0; i < N_SIGNALS; i++)
+                (void)sigaction(signals[i], &catch, &before[i]);
+        hidden = shown;
+        hidden.c_lflag &= (tcflag_t)~ECHO;
+        hidden.c_lflag |= ECHONL; /* the end of the line is */
+        if (write(STDERR_FILENO, prompt, strlen(prompt)) < 0) {
+                /* asked without a prompt, then */
+        }
+        r = tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) < 0 ? -errno : read_line(ret_line, size);
+        (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+        for (int i = 0; i < N_SIGNALS; i++)
+                (void)sigaction(signals[i], &before[i], NULL);
+        if (caught)
+                raise(caught);
+        return r;
 }
 
 static const struct {

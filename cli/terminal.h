@@ -36,5 +36,10 @@ enum terminal_key {
         KEY_REDRAW,
 };
 
+/* Asks for something secret on the terminal that standard input is: what is typed is not shown. ret_line: without the
+ * newline. 0; -ENODATA: no line came; -EMSGSIZE: a longer one; -Exxx. A signal that ends the program finds the
+ * terminal as it was. */
+int terminal_ask_secret(const char *prompt, char *ret_line, size_t size);
+
 /* The next key in data; *ret_used bytes are done with (an unfinished escape sequence counts as nothing). */
 enum terminal_key terminal_key(const char *data, size_t size, size_t *ret_used);

@@ -5,13 +5,17 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
+#include <unistd.h>
 
 #include "cli.h"
 #include "document.h"
 #include "format.h"
+#include "terminal.h"
 
 #define VALUE_MAX 64
 #define KEY_MAX 64
+#define PIN_LINE_MAX 32 /* what may be typed for one */
 
 static const char *setting_key(size_t i) {
         return setting_info((enum setting)i)->key;
@@ -47,7 +51,7 @@ static int fetch(struct cli *c, struct settings *ret_values, struct settings *re
 
 /* The one that is no row of the table: written, never read. */
 static bool is_pin(const char *name) {
-        return strcmp(name, "pin") == 0;
+        return strcasecmp(name, "pin") == 0;
 }
 
 int check_names(struct cli *c) {
@@ -113,19 +117,61 @@ int print_changes(struct cli *c, const bool named[static _SETTING_MAX], const st
         return EXIT_OK;
 }
 
+static int bad_pin(void) {
+        return fail(EXIT_REFUSED, "pin: expected %d to %d digits", PIN_DIGITS_MIN, PIN_DIGITS_MAX);
+}
+
 /* Its own call, so all or none of several would be a lie. */
 static int check_pin(const struct cli *c) {
-        if (c->n_args != 2)
-                return fail(EXIT_USAGE, "the PIN is set alone: smartbmsctl set pin DIGITS");
-        if (!pin_well_formed(c->args[1]))
-                return fail(EXIT_REFUSED, "pin: expected %d to %d digits", PIN_DIGITS_MIN, PIN_DIGITS_MAX);
+        if (c->n_args > 2)
+                return fail(EXIT_USAGE, "the PIN is set alone: smartbmsctl set pin [DIGITS]");
+        if (c->n_args == 2 && !pin_well_formed(c->args[1]))
+                return bad_pin();
         return 0;
 }
 
-static int set_pin(struct cli *c) {
-        const int r = client_command(&c->client, SMARTBMS_INTERFACE("Settings"), "SetPin", CLIENT_CHANGE_TIMEOUT_USEC,
-                                     "s", c->args[1]);
+static int ask(const char *prompt, char ret_pin[static PIN_LINE_MAX]) {
+        const int r = terminal_ask_secret(prompt, ret_pin, PIN_LINE_MAX);
 
+        if (r == -EMSGSIZE)
+                return bad_pin();
+        return r < 0 ? fail(EXIT_REFUSED, "no PIN was given: it stays as it was") : 0;
+}
+
+/* Twice on a terminal, where nobody sees what was mistyped; a script's standard input is taken at its word. */
+static int ask_pin(char ret_pin[static PIN_LINE_MAX]) {
+        char again[PIN_LINE_MAX];
+        int r;
+
+        if (!isatty(STDIN_FILENO)) {
+                if (!fgets(ret_pin, PIN_LINE_MAX, stdin))
+                        return fail(EXIT_REFUSED, "no PIN was given: it stays as it was");
+                ret_pin[strcspn(ret_pin, "\n")] = '\0';
+                return pin_well_formed(ret_pin) ? 0 : bad_pin();
+        }
+        r = ask("new PIN: ", ret_pin);
+        if (r == 0 && !pin_well_formed(ret_pin))
+                r = bad_pin();
+        if (r == 0)
+                r = ask("once more: ", again);
+        if (r == 0 && strcmp(ret_pin, again) != 0)
+                r = fail(EXIT_REFUSED, "those two differ: the PIN stays as it was");
+        explicit_bzero(again, sizeof(again));
+        return r;
+}
+
+static int set_pin(struct cli *c) {
+        char pin[PIN_LINE_MAX];
+        int r = 0;
+
+        if (c->n_args < 2)
+                r = ask_pin(pin);
+        else
+                (void)snprintf(pin, sizeof(pin), "%s", c->args[1]);
+        if (r != 0)
+                return r;
+        r = client_command(&c->client, SMARTBMS_INTERFACE("Settings"), "SetPin", CLIENT_CHANGE_TIMEOUT_USEC, "s", pin);
+        explicit_bzero(pin, sizeof(pin));
         if (r != 0)
                 return fail(r, "%s", c->client.error);
         puts("the PIN is changed");
@@ -138,6 +184,8 @@ int check_changes(struct cli *c) {
         char error[256];
         int r;
 
+        if (c->n_args == 1 && is_pin(c->args[0]))
+                return 0;
         if (c->n_args % 2 != 0)
                 return fail(EXIT_USAGE, "%s has no value; usage: smartbmsctl set NAME VALUE [NAME VALUE...]",
                             c->args[c->n_args - 1]);

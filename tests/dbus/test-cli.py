@@ -52,6 +52,7 @@ ASKING = [["status"], ["status", "--json"], ["cells"], ["cells", "accept"], ["en
           ["get"], ["get", "vmin"], ["set", "vmin", "2.9V"], ["reset", "vmin"], ["config", "diff"],
           ["release", "load"], ["recover", "--minutes", "3"], ["soc", "set", "80%"], ["version"], ["watch", "--once"],
           ["energy", "--days", "3"], ["energy", "clear", "--yes"], ["history"], ["events"], ["events", "--follow"],
+          ["pair"], ["phones"], ["phones", "--json"], ["phones", "remove", "C0:11:22:33:44:55"],
           ["storage"], ["settings", "export"], ["settings", "confirm"], ["set", "pin", "4711"],
           ["packs"], ["packs", "--json"], ["--pack", "house", "status"], ["--pack=house", "set", "vmin", "2.9V"],
           ["backup", "/dev/shm/smartbms-test-backup"]]
@@ -151,6 +152,11 @@ class Usage(unittest.TestCase):
         (["settings", "import"], "usage: smartbmsctl settings import FILE"),
         (["set", "pin", "4711", "vmin", "2.9V"], "the PIN is set alone"),
         (["set", "vmin", "2.9V", "pin", "4711"], "the PIN is set alone"),
+        (["pair", "--seconds", "9"], "from 10 to 600"),
+        (["pair", "now"], "pair takes no 'now'"),
+        (["phones", "remove"], "usage: smartbmsctl phones remove ADDRESS"),
+        (["phones", "remove", "C0:11:22:33:44"], "is no address"),
+        (["phones", "remove", "C0:11:22:33:44:55:66"], "too long for an address"),
         (["backup"], "usage: smartbmsctl backup FILE"),
         (["storage", "now"], "storage takes no 'now'"),
     ]
