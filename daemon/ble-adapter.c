@@ -451,11 +451,13 @@ static void owner_is(struct ble *b, const char *owner) {
         ask_objects(b);
 }
 
+/* sd-bus matches signals that are sent to us alone without looking at their sender. */
 static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
-        const char *name, *old, *new;
+        const char *sender = sd_bus_message_get_sender(m), *name, *old, *new;
 
         (void)ret_error;
-        if (sd_bus_message_read(m, "sss", &name, &old, &new) >= 0 && strcmp(name, BLUEZ_NAME) == 0)
+        if (sender && strcmp(sender, "org.freedesktop.DBus") == 0 &&
+            sd_bus_message_read(m, "sss", &name, &old, &new) >= 0 && strcmp(name, BLUEZ_NAME) == 0)
                 owner_is(userdata, new);
         return 0;
 }

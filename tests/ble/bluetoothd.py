@@ -338,6 +338,11 @@ class Control(dbus.service.Object):
         for a in self.bus.adapters.values():
             a.change(Powered=dbus.Boolean(not blocked))
 
+    @dbus.service.method(CONTROL, "b")
+    def Lax(self, lax):
+        """No flag is looked at: everything reaches the application, as it does where bluetoothd has a gap."""
+        self.bus.lax = bool(lax)
+
     @dbus.service.method(CONTROL, "s", "s")
     def State(self, adapter):
         """All of it, as JSON. calls: what was asked of bluetoothd since the last time."""
@@ -362,7 +367,7 @@ class Bluetoothd:
         self.connection = dbus.bus.BusConnection(address)
         self.bonds_file = bonds
         self.adapters, self.devices, self.phones, self.calls = {}, {}, {}, []
-        self.blocked = False
+        self.blocked = self.lax = False
         self.root = Root(self)
         self.manager = AgentManager(self)
         self.control = Control(self)
@@ -440,7 +445,7 @@ class Bluetoothd:
         self.save()
 
     def encrypted(self, phone):
-        return phone.device.values["Paired"] and phone.keys
+        return self.lax or (phone.device.values["Paired"] and phone.keys)
 
     # ---- pairing
 

@@ -24,7 +24,7 @@ except ImportError as e:
     harness.skip(f"{e}; it is in python3-dbus and python3-gi")
 
 READY = "Bluetooth: registered with adapter"
-NOT_AUTHORIZED, NOT_ENCRYPTED, READ_NOT_PERMITTED = 0x08, 0x0F, 0x02
+NOT_AUTHORIZED, NOT_ENCRYPTED, READ_NOT_PERMITTED, WRITE_NOT_PERMITTED = 0x08, 0x0F, 0x02, 0x03
 
 
 def start(args, **options):
@@ -99,6 +99,9 @@ class Bluetoothd:
     def remove(self, phone):
         """Another program removes its bond."""
         self.control.call_blocking("org.bluez", "/org/bluez/hci0", "org.bluez.Adapter1", "RemoveDevice", "o", (phone.path,))
+
+    def lax(self):
+        self.call("Lax", "b", True)
 
     def block(self, blocked):
         self.call("Block", "b", blocked)
