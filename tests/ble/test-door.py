@@ -176,7 +176,8 @@ class Pairing(unittest.TestCase):
         with Rig(PROGRAM) as r:
             r.ready()
             r.bluetoothd.state()
-            phone = Phone(r.bluetoothd, "4A:11:22:33:44:55", identity="00:FE:22:33:44:55", identity_random=False).connect()
+            phone = Phone(r.bluetoothd, "4A:11:22:33:44:55", identity="00:FE:22:33:44:55",
+                          identity_random=False).connect()
             at = r.open_window()
             self.assertEqual(["UnregisterAgent", "RegisterAgent DisplayOnly", "RequestDefaultAgent", "Pairable true"],
                              [c for c in r.bluetoothd.state()["calls"] if c != "Pairable true"] + ["Pairable true"])
@@ -192,6 +193,18 @@ class Pairing(unittest.TestCase):
             self.assertEqual(["00:FE:22:33:44:55 public 1700000000 connected phone 55"], r.phones())
             self.assertIn("by passkey", r.out.text())
             self.assertEqual(b"", phone.read(CONTROL))
+
+    def test_identity_known_after_the_bond(self):
+        with Rig(PROGRAM) as r:
+            r.ready()
+            r.bluetoothd.identity_last()
+            phone = r.paired("4A:11:22:33:44:55", identity="00:FE:22:33:44:55", identity_random=False)
+            wait(lambda: r.phones() == ["00:FE:22:33:44:55 public 1700000000 connected phone 55"])
+            self.assertEqual(b"", phone.read(CONTROL))
+            r.stop()
+            with open(os.path.join(r.state, "phones"), encoding="utf-8") as f:
+                self.assertEqual("00:FE:22:33:44:55 public 1700000000 1700000000 phone 55", f.read().split("\n")[1])
+            r.start()
 
     def test_pairable_comes_last(self):
         with Rig(PROGRAM) as r:
@@ -288,8 +301,8 @@ class Pairing(unittest.TestCase):
                 at = r.open_window(kind)
                 self.assertNotEqual("", phone.pair())  # the passkey is shown to nobody, so it cannot be typed
                 if kind == "passkey":
-                    r.out.wait(f"^refused {ADDRESS} it was paired before and has lost its keys: smartbmsctl phones remove",
-                               since=at)
+                    r.out.wait(f"^refused {ADDRESS} it was paired before and has lost its keys: smartbmsctl phones "
+                               "remove", since=at)
                     self.assertFalse(r.out.has("^passkey"))
                 self.assertEqual("ok", r.say(f"remove {ADDRESS.lower()}"))
                 wait(lambda: not r.bluetoothd.state()["devices"])
