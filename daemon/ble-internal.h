@@ -62,8 +62,7 @@ struct ble_device {
         char name[BLE_PHONE_NAME_MAX + 1];
         uint64_t approved; /* the window in which our agent said yes to it; 0 = none */
         usec_t approved_at;
-        bool fresh;   /* bonded just now: to be put on the list, or off it, once its address is
-                         known */
+        bool fresh;   /* bonded just now: to be put on the list, or off it, once its address is known */
         bool touched; /* it has read or written without being allowed to; to be judged when asking is over */
         bool complained;             /* said once a connection */
         sd_bus_slot *asking;         /* GetAll */
