@@ -451,11 +451,13 @@ static void owner_is(struct ble *b, const char *owner) {
         ask_objects(b);
 }
 
+/* sd-bus matches signals that are sent to us alone without looking at their sender. */
 static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
-        const char *name, *old, *new;
+        const char *sender = sd_bus_message_get_sender(m), *name, *old, *new;
 
         (void)ret_error;
-        if (sd_bus_message_read(m, "sss", &name, &old, &new) >= 0 && strcmp(name, BLUEZ_NAME) == 0)
+        if (sender && strcmp(sender, "org.freedesktop.DBus") == 0 &&
+            sd_bus_message_read(m, "sss", &name, &old, &new) >= 0 && strcmp(name, BLUEZ_NAME) == 0)
                 owner_is(userdata, new);
         return 0;
 }
@@ -482,6 +484,8 @@ int ble_adapter_start(struct ble *b) {
 
         if (!b->step_retry) {
                 r = sd_event_add_time(b->event, &b->step_retry, CLOCK_BOOTTIME, 0, 0, on_step_retry, b);
+                if (r >= 0)
+                        r = sd_event_source_set_priority(b->step_retry, BLE_PRIORITY);
                 if (r >= 0)
                         r = sd_event_source_set_enabled(b->step_retry, SD_EVENT_OFF);
         }

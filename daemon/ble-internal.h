@@ -13,6 +13,9 @@
 #include "gatt.h"
 #include "worker.h"
 
+/* In the loop: behind readings, relays and the D-Bus door. */
+#define BLE_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 20)
+
 #define BLUEZ_NAME "org.bluez"
 #define BLUEZ_ADAPTER "org.bluez.Adapter1"
 #define BLUEZ_DEVICE "org.bluez.Device1"
@@ -62,8 +65,7 @@ struct ble_device {
         char name[BLE_PHONE_NAME_MAX + 1];
         uint64_t approved; /* the window in which our agent said yes to it; 0 = none */
         usec_t approved_at;
-        bool fresh;   /* bonded while connected: to be put on the list, or off it, when asking has shown its
-                         identity */
+        bool fresh;   /* bonded just now: to be put on the list, or off it, once its address is known */
         bool touched; /* it has read or written without being allowed to; to be judged when asking is over */
         bool complained;             /* said once a connection */
         sd_bus_slot *asking;         /* GetAll */

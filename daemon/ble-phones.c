@@ -282,13 +282,29 @@ static void settle(struct ble_device *d) {
         }
 }
 
-static void apply(struct ble_device *d, const struct device_properties *p) {
-        const bool was_connected = d->connected;
+/* The identity may become known when it is bonded already: a phone of the list stays one. */
+static void apply_address(struct ble_device *d, const struct device_properties *p) {
+        struct ble_phone *phone = d->bonded ? phone_of(d) : NULL;
 
         if (p->address && strlen(p->address) < sizeof(d->address))
                 strcpy(d->address, p->address);
         if (p->address_type)
                 d->random = strcmp(p->address_type, "random") == 0;
+        if (!phone || phone == phone_of(d))
+                return;
+        if (phone_of(d)) { /* it was on the list by its identity, too */
+                phone_drop(d->ble, phone);
+                return;
+        }
+        memcpy(phone->address, d->address, sizeof(phone->address));
+        phone->random = d->random;
+        ble_phones_file_put(d->ble);
+}
+
+static void apply(struct ble_device *d, const struct device_properties *p) {
+        const bool was_connected = d->connected;
+
+        apply_address(d, p);
         if (p->name)
                 ble_clean_text(d->name, sizeof(d->name), p->name);
         if (p->paired.known)
@@ -372,7 +388,9 @@ void ble_device_take(struct ble *b, const char *path, sd_bus_message *properties
                 fresh = p.bonded.known && p.bonded.value && !d->bonded;
         apply(d, &p);
         d->fresh = d->fresh || fresh;
-        if (d->fresh || (!whole && d->address[0] == '\0'))
+        if (d->fresh && d->connected && d->address[0]) /* at once: its first readings come right behind */
+                settle(d);
+        else if (d->fresh || (!whole && d->address[0] == '\0'))
                 ask(d);
         else if (!d->asking && !d->connected && !d->paired && !d->bonded)
                 device_free(d);

@@ -1,26 +1,28 @@
 # SPDX-License-Identifier: MIT
 """A stand-in for bluetoothd and for the phones in range of it, on any bus.
 
-Usage: bluetoothd.py BUS BONDS-FILE         plays org.bluez until it is killed; bonds outlive it, as in /var/lib/bluetooth
+Usage: bluetoothd.py BUS BONDS-FILE         plays org.bluez until it is killed; bonds outlive it
        bluetoothd.py BUS agent CAPABILITY   a second program with a pairing agent that says yes to everything
 
 The behaviour is BlueZ's as tried in a virtual machine, with 5.66 and 5.82, or (marked) as read in its source:
 
-* A phone that asks for no bonding pairs whatever Pairable says, if the agent accepts: Paired = true, Bonded = false. One that
-  asks for bonding is refused while Pairable is false.
-* The capability of the default agent decides with that of the phone. No input and no output on either side: the agent's
-  RequestAuthorization, and the answer counts. A displaying agent and a phone with a keyboard: DisplayPasskey, whose answer
-  does not count; the phone gets in with the right passkey.
+* A phone that asks for no bonding pairs whatever Pairable says, if the agent accepts: Paired = true, Bonded =
+  false. One that asks for bonding is refused while Pairable is false.
+* The capability of the default agent decides with that of the phone. No input and no output on either side: the
+  agent's RequestAuthorization, and the answer counts. A displaying agent and a phone with a keyboard:
+  DisplayPasskey, whose answer does not count; the phone gets in with the right passkey.
 * The last program that called RequestDefaultAgent is asked. Calling it switches Pairable on (source: it can).
-* Just Works for a phone that is bonded already is refused without asking the agent (JustWorksRepairing = never; source).
-* The object's path keeps the address with which a phone was first seen; Address becomes the identity's while pairing. After a
-  restart the path is made of the identity's.
-* encrypt-read and encrypt-write refuse an unencrypted link. A characteristic with only encrypt-notify is read by anyone:
-  the read reaches ReadValue. encrypt-notify and encrypt-indicate refuse an unencrypted subscriber.
+* Just Works for a phone that is bonded already is refused without asking the agent (JustWorksRepairing = never;
+  source).
+* The object's path keeps the address with which a phone was first seen; Address becomes the identity's while
+  pairing. After a restart the path is made of the identity's. (Neither tried nor read.)
+* encrypt-read and encrypt-write refuse an unencrypted link. A characteristic with only encrypt-notify is read by
+  anyone: the read reaches ReadValue. encrypt-notify and encrypt-indicate refuse an unencrypted subscriber.
 * ReadValue and WriteValue have device, link, mtu and offset. A long read is several calls.
-* StartNotify comes for the first subscriber only, and not for a bonded phone that has subscribed in an earlier connection.
-  PropertiesChanged goes to all that are subscribed, cut to MTU - 3 (source).
-* An advertisement has 31 bytes: two UUIDs of 128 bits are refused. Services 1800 and 1801 are refused with their application.
+* StartNotify comes for the first subscriber only, and not for a bonded phone that has subscribed in an earlier
+  connection. PropertiesChanged goes to all that are subscribed, cut to MTU - 3 (source).
+* An advertisement has 31 bytes: two UUIDs of 128 bits are refused. Services 1800 and 1801 are refused with their
+  application.
 * Errors of a write without response never reach the phone.
 
 What a link does (radio, keys, timing) is not played: for that there are the scenarios of the virtual machine.
@@ -47,11 +49,13 @@ ADVERT, AGENT = "org.bluez.LEAdvertisement1", "org.bluez.Agent1"
 CONTROL = "org.smartbms.Test"
 
 FLAGS = {"broadcast", "read", "write-without-response", "write", "notify", "indicate", "authenticated-signed-writes",
-         "reliable-write", "writable-auxiliaries", "encrypt-read", "encrypt-write", "encrypt-notify", "encrypt-indicate",
+         "reliable-write", "writable-auxiliaries", "encrypt-read", "encrypt-write", "encrypt-notify",
+         "encrypt-indicate",
          "encrypt-authenticated-read", "encrypt-authenticated-write", "encrypt-authenticated-notify", "secure-read",
          "secure-write", "secure-notify", "authorize"}
 
-ATT = {"NotAuthorized": 0x08, "InvalidOffset": 0x07, "InvalidValueLength": 0x0D, "NotSupported": 0x06, "InProgress": 0xFE}
+ATT = {"NotAuthorized": 0x08, "InvalidOffset": 0x07, "InvalidValueLength": 0x0D, "NotSupported": 0x06,
+       "InProgress": 0xFE}
 
 
 def error(name, message=""):
@@ -109,7 +113,9 @@ class Device(Object):
     interface = DEVICE
 
     def __init__(self, bus, path, phone, bonded=False):
-        address, random = (phone.identity or phone.address, phone.identity_random) if bonded else (phone.address, phone.random)
+        address, random = phone.address, phone.random
+        if bonded:
+            address, random = phone.identity, phone.identity_random
         super().__init__(bus, path, {
             "Address": address, "AddressType": "random" if random else "public", "Name": "phone " + phone.address[-2:],
             "Adapter": dbus.ObjectPath("/org/bluez/hci0"), "Connected": False,
@@ -144,7 +150,8 @@ class Adapter(Object):
         self.bus.calls.append("RemoveDevice " + path)
         self.bus.remove_device(path)
 
-    @dbus.service.method("org.bluez.GattManager1", "oa{sv}", "", sender_keyword="sender", async_callbacks=("done", "failed"))
+    @dbus.service.method("org.bluez.GattManager1", "oa{sv}", "", sender_keyword="sender",
+                         async_callbacks=("done", "failed"))
     def RegisterApplication(self, path, _options, sender, done, failed):
         def objects(answer):
             try:
@@ -338,6 +345,16 @@ class Control(dbus.service.Object):
         for a in self.bus.adapters.values():
             a.change(Powered=dbus.Boolean(not blocked))
 
+    @dbus.service.method(CONTROL)
+    def IdentityLast(self):
+        """From now on phones tell their identity when they are bonded already."""
+        self.bus.identity_last = True
+
+    @dbus.service.method(CONTROL, "b")
+    def Lax(self, lax):
+        """No flag is looked at: everything reaches the application, as it does where bluetoothd has a gap."""
+        self.bus.lax = bool(lax)
+
     @dbus.service.method(CONTROL, "s", "s")
     def State(self, adapter):
         """All of it, as JSON. calls: what was asked of bluetoothd since the last time."""
@@ -349,7 +366,8 @@ class Control(dbus.service.Object):
             "present": bool(a),
             "pairable": bool(a and a.values["Pairable"]),
             "powered": bool(a and a.values["Powered"]),
-            "services": {u: [s, sorted(f)] for u, (_, f, s) in a.application.by_uuid.items()} if a and a.application else None,
+            "services": {u: [s, sorted(f)] for u, (_, f, s) in a.application.by_uuid.items()}
+                        if a and a.application else None,
             "adverts": [{"uuids": [str(u) for u in v["ServiceUUIDs"]], "name": str(v["LocalName"]),
                          "manufacturer": {str(int(k)): [int(x) for x in d] for k, d in v["ManufacturerData"].items()}}
                         for _, v in sorted(a.adverts.items())] if a else [],
@@ -362,7 +380,7 @@ class Bluetoothd:
         self.connection = dbus.bus.BusConnection(address)
         self.bonds_file = bonds
         self.adapters, self.devices, self.phones, self.calls = {}, {}, {}, []
-        self.blocked = False
+        self.blocked = self.lax = self.identity_last = False
         self.root = Root(self)
         self.manager = AgentManager(self)
         self.control = Control(self)
@@ -440,7 +458,7 @@ class Bluetoothd:
         self.save()
 
     def encrypted(self, phone):
-        return phone.device.values["Paired"] and phone.keys
+        return self.lax or (phone.device.values["Paired"] and phone.keys)
 
     # ---- pairing
 
@@ -455,9 +473,13 @@ class Bluetoothd:
 
         def paired(*_):
             phone.keys = True
-            device.change(Address=phone.identity, AddressType="random" if phone.identity_random else "public")
+            identity = {"Address": phone.identity, "AddressType": "random" if phone.identity_random else "public"}
+            if not self.identity_last:
+                device.change(**identity)
             device.change(Paired=dbus.Boolean(True))
             device.change(Bonded=dbus.Boolean(bonding))
+            if self.identity_last:
+                device.change(**identity)
             self.save()
             done("")
 
@@ -492,7 +514,8 @@ class Bluetoothd:
         return application.sender, path, flags
 
     def options(self, phone, offset, mtu, **more):
-        return dbus.Dictionary({"device": dbus.ObjectPath(phone.device.path), "link": "LE", "offset": dbus.UInt16(offset),
+        return dbus.Dictionary({"device": dbus.ObjectPath(phone.device.path), "link": "LE",
+                                "offset": dbus.UInt16(offset),
                                 "mtu": dbus.UInt16(mtu), **more}, signature="sv")
 
     @staticmethod
@@ -520,7 +543,8 @@ class Bluetoothd:
             done(0 if command else 0x0F)
             return
         kind = "command" if command else "request"
-        self.call(sender, path, CHARACTERISTIC, "WriteValue", "aya{sv}", (value, self.options(phone, 0, phone.mtu, type=kind)),
+        self.call(sender, path, CHARACTERISTIC, "WriteValue", "aya{sv}",
+                  (value, self.options(phone, 0, phone.mtu, type=kind)),
                   lambda: done(0), lambda e: done(0 if command else self.att(e, 0x03)))
 
     def subscribe(self, phone, uuid, done):
@@ -533,7 +557,8 @@ class Bluetoothd:
         self.save()
         if first:
             self.calls.append("StartNotify")
-            self.call(sender, path, CHARACTERISTIC, "StartNotify", "", (), lambda: done(0), lambda e: done(self.att(e, 0x0E)))
+            self.call(sender, path, CHARACTERISTIC, "StartNotify", "", (), lambda: done(0),
+                      lambda e: done(self.att(e, 0x0E)))
         else:
             done(0)
 
@@ -551,7 +576,8 @@ class YesAgent(dbus.service.Object):
     def __init__(self, address, capability):
         connection = dbus.bus.BusConnection(address)
         super().__init__(connection, "/other")
-        for member, signature, args in (("RegisterAgent", "os", ("/other", capability)), ("RequestDefaultAgent", "o", ("/other",))):
+        for member, signature, args in (("RegisterAgent", "os", ("/other", capability)),
+                                        ("RequestDefaultAgent", "o", ("/other",))):
             connection.call_blocking("org.bluez", "/org/bluez", "org.bluez.AgentManager1", member, signature, args)
 
     @dbus.service.method(AGENT, "o", "")

@@ -24,12 +24,13 @@ except ImportError as e:
     harness.skip(f"{e}; it is in python3-dbus and python3-gi")
 
 READY = "Bluetooth: registered with adapter"
-NOT_AUTHORIZED, NOT_ENCRYPTED, READ_NOT_PERMITTED = 0x08, 0x0F, 0x02
+NOT_AUTHORIZED, NOT_ENCRYPTED, READ_NOT_PERMITTED, WRITE_NOT_PERMITTED = 0x08, 0x0F, 0x02, 0x03
 
 
 def start(args, **options):
     return subprocess.Popen(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, errors="replace",
-                            preexec_fn=harness.end_with_parent, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}, **options)
+                            preexec_fn=harness.end_with_parent,
+                            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}, **options)
 
 
 class Lines:
@@ -83,7 +84,8 @@ class Bluetoothd:
             self.process = None
 
     def call(self, member, signature, *args):
-        return self.control.call_blocking("org.bluez", "/control", "org.smartbms.Test", member, signature, args, timeout=15)
+        return self.control.call_blocking("org.bluez", "/control", "org.smartbms.Test", member, signature, args,
+                                          timeout=15)
 
     def state(self, adapter="hci0"):
         return json.loads(str(self.call("State", "s", adapter)))
@@ -98,7 +100,14 @@ class Bluetoothd:
 
     def remove(self, phone):
         """Another program removes its bond."""
-        self.control.call_blocking("org.bluez", "/org/bluez/hci0", "org.bluez.Adapter1", "RemoveDevice", "o", (phone.path,))
+        self.control.call_blocking("org.bluez", "/org/bluez/hci0", "org.bluez.Adapter1", "RemoveDevice", "o",
+                                   (phone.path,))
+
+    def identity_last(self):
+        self.call("IdentityLast", "")
+
+    def lax(self):
+        self.call("Lax", "b", True)
 
     def block(self, blocked):
         self.call("Block", "b", blocked)
@@ -131,7 +140,8 @@ class Phone:
         outcome = []
         connection = dbus.bus.BusConnection(self.bluetoothd.address)
         thread = threading.Thread(target=lambda: outcome.append(str(connection.call_blocking(
-            "org.bluez", "/control", "org.smartbms.Test", "Pair", "sb", (self.address, bonding), timeout=30))), daemon=True)
+            "org.bluez", "/control", "org.smartbms.Test", "Pair", "sb", (self.address, bonding), timeout=30))),
+            daemon=True)
         thread.start()
 
         def wait():

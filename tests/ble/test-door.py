@@ -9,7 +9,7 @@ import time
 import unittest
 
 import rig
-from rig import NOT_AUTHORIZED, NOT_ENCRYPTED, READ_NOT_PERMITTED, Phone, Rig, dbus, harness
+from rig import NOT_AUTHORIZED, NOT_ENCRYPTED, READ_NOT_PERMITTED, WRITE_NOT_PERMITTED, Phone, Rig, dbus, harness
 
 PROGRAM = sys.argv[1]
 
@@ -176,7 +176,8 @@ class Pairing(unittest.TestCase):
         with Rig(PROGRAM) as r:
             r.ready()
             r.bluetoothd.state()
-            phone = Phone(r.bluetoothd, "4A:11:22:33:44:55", identity="00:FE:22:33:44:55", identity_random=False).connect()
+            phone = Phone(r.bluetoothd, "4A:11:22:33:44:55", identity="00:FE:22:33:44:55",
+                          identity_random=False).connect()
             at = r.open_window()
             self.assertEqual(["UnregisterAgent", "RegisterAgent DisplayOnly", "RequestDefaultAgent", "Pairable true"],
                              [c for c in r.bluetoothd.state()["calls"] if c != "Pairable true"] + ["Pairable true"])
@@ -193,6 +194,18 @@ class Pairing(unittest.TestCase):
             self.assertIn("by passkey", r.out.text())
             self.assertEqual(b"", phone.read(CONTROL))
 
+    def test_identity_known_after_the_bond(self):
+        with Rig(PROGRAM) as r:
+            r.ready()
+            r.bluetoothd.identity_last()
+            phone = r.paired("4A:11:22:33:44:55", identity="00:FE:22:33:44:55", identity_random=False)
+            wait(lambda: r.phones() == ["00:FE:22:33:44:55 public 1700000000 connected phone 55"])
+            self.assertEqual(b"", phone.read(CONTROL))
+            r.stop()
+            with open(os.path.join(r.state, "phones"), encoding="utf-8") as f:
+                self.assertEqual("00:FE:22:33:44:55 public 1700000000 1700000000 phone 55", f.read().split("\n")[1])
+            r.start()
+
     def test_pairable_comes_last(self):
         with Rig(PROGRAM) as r:
             r.ready()
@@ -203,6 +216,15 @@ class Pairing(unittest.TestCase):
             self.assertLess(calls.index("RegisterAgent DisplayOnly"), len(calls) - 1)
             r.say("close")
             wait(lambda: not r.bluetoothd.state()["pairable"])
+
+    def test_ends_with_us(self):
+        with Rig(PROGRAM) as r:
+            r.ready()
+            r.open_window()
+            self.assertTrue(r.bluetoothd.state()["pairable"])
+            self.assertEqual(0, r.stop())
+            wait(lambda: not r.bluetoothd.state()["pairable"])
+            r.start()
 
     def test_wrong_passkey(self):
         with Rig(PROGRAM) as r:
@@ -288,8 +310,8 @@ class Pairing(unittest.TestCase):
                 at = r.open_window(kind)
                 self.assertNotEqual("", phone.pair())  # the passkey is shown to nobody, so it cannot be typed
                 if kind == "passkey":
-                    r.out.wait(f"^refused {ADDRESS} it was paired before and has lost its keys: smartbmsctl phones remove",
-                               since=at)
+                    r.out.wait(f"^refused {ADDRESS} it was paired before and has lost its keys: smartbmsctl phones "
+                               "remove", since=at)
                     self.assertFalse(r.out.has("^passkey"))
                 self.assertEqual("ok", r.say(f"remove {ADDRESS.lower()}"))
                 wait(lambda: not r.bluetoothd.state()["devices"])
@@ -366,6 +388,18 @@ class SecondAgent(unittest.TestCase):
             self.assertEqual([], r.phones())
 
 
+    def test_a_phone_of_ours_without_its_bond(self):
+        """The bond was removed; who has that address now is paired, but not bonded."""
+        with Rig(PROGRAM) as r:
+            r.ready()
+            phone = r.paired(io="NoInputNoOutput")
+            r.bluetoothd.remove(phone)
+            r.second_agent("NoInputNoOutput")
+            phone.connect()
+            self.assertEqual("", phone.pair(bonding=False))
+            self.assertEqual(NOT_AUTHORIZED, phone.read(PACK_STATE))
+
+
 class Access(unittest.TestCase):
     def everything(self, r, phone):
         """What a phone gets of every characteristic: {uuid: bytes} of what it could read."""
@@ -394,6 +428,23 @@ class Access(unittest.TestCase):
                 self.assertFalse(r.out.has("^ask"))
                 self.assertNotIn("RemoveDevice", "".join(r.bluetoothd.state()["calls"]))
 
+    def test_unpaired_and_bluetoothd_lets_it_through(self):
+        """Our own code refuses what the flags should have refused; and nothing else happens to the device."""
+        with Rig(PROGRAM, "  public_battery: on\n") as r:
+            r.ready()
+            r.say("soc 5500")
+            r.bluetoothd.lax()
+            stranger = Phone(r.bluetoothd, STRANGER).connect()
+            for uuid, (_, flags) in r.bluetoothd.state()["services"].items():
+                value, error = stranger.read(uuid), stranger.write(uuid, LOG_IN_1234)
+                readable, writable = "encrypt-read" in flags, "encrypt-write" in flags
+                expected = b"\x37" if uuid == BATTERY_LEVEL else NOT_AUTHORIZED if readable else READ_NOT_PERMITTED
+                self.assertEqual((uuid, expected), (uuid, value))
+                self.assertEqual((uuid, NOT_AUTHORIZED if writable else WRITE_NOT_PERMITTED), (uuid, error))
+            self.assertFalse(r.out.has("^(ask|event)"))
+            self.assertNotIn("RemoveDevice", "".join(r.bluetoothd.state()["calls"]))
+            self.assertEqual(1, r.log.text().count(f"refused to {STRANGER}, which is not paired"))
+
     def test_only_bluetoothd_may_ask(self):
         """Others on the bus can name any device they like."""
         with Rig(PROGRAM) as r:
@@ -415,19 +466,26 @@ class Access(unittest.TestCase):
         with Rig(PROGRAM) as r:
             r.ready()
             owner = r.bluetoothd.state()["agents"][-1][0]
-            stranger = Phone(r.bluetoothd, STRANGER, io="NoInputNoOutput").connect()
-            r.open_window("just-works")
-            self.assertEqual("", stranger.pair(bonding=False))
+            phone = r.paired(ADDRESS)
             bus = dbus.bus.BusConnection(r.bus.address)
             for destination in (None, owner):
-                m = dbus.lowlevel.SignalMessage(stranger.path, "org.freedesktop.DBus.Properties", "PropertiesChanged")
-                m.append("org.bluez.Device1", {"Bonded": True}, [], signature="sa{sv}as")
-                if destination:
-                    m.set_destination(destination)
-                bus.send_message(m)
+                for path, interface, member, signature, args in (
+                        (phone.path, dbus.PROPERTIES_IFACE, "PropertiesChanged", "sa{sv}as",
+                         ("org.bluez.Device1", {"Connected": False, "Bonded": False}, [])),
+                        ("/", "org.freedesktop.DBus.ObjectManager", "InterfacesRemoved", "oas",
+                         ("/org/bluez/hci0", ["org.bluez.Adapter1"])),
+                        ("/org/freedesktop/DBus", "org.freedesktop.DBus", "NameOwnerChanged", "sss",
+                         ("org.bluez", owner, ""))):
+                    m = dbus.lowlevel.SignalMessage(path, interface, member)
+                    m.append(*args, signature=signature)
+                    if destination:
+                        m.set_destination(destination)
+                    bus.send_message(m)
             bus.flush()
             time.sleep(0.3)
-            self.assertEqual([], r.phones())
+            self.assertEqual([f"{ADDRESS} random 1700000000 connected phone 55"], r.phones())
+            self.assertEqual(b"", phone.read(CONTROL))
+            self.assertFalse(r.log.has("is gone"))
 
     def test_the_list_outlives_us(self):
         with Rig(PROGRAM) as r:
@@ -522,9 +580,16 @@ class Sessions(unittest.TestCase):
             token = r.out.wait("^ask")[1].split()[3]
             phone.disconnect()
             phone.connect()
-            self.assertEqual(b"", phone.read(CONTROL))  # its new session
+            self.assertEqual(b"", phone.read(CONTROL))  # its new session, which asks for the same
+            at = harness.now()
+            self.assertEqual(0, phone.write(CONTROL, LOG_IN_1234))
+            newer = r.out.wait("^ask", since=at)[1].split()[3]
+            self.assertNotEqual(token, newer)
             r.say(f"answer {token} {DONE}")
-            self.assertEqual(b"", phone.read(CONTROL))
+            self.assertEqual(b"\x07\x01\x00", phone.read(CONTROL)[:3])  # still waiting
+            r.say(f"answer {newer} {WRONG_PIN}")
+            r.say(f"answer {newer} {DONE}")  # once only
+            self.assertEqual(b"\x07\x01\x03", phone.read(CONTROL)[:3])
             self.assertEqual(NOT_AUTHORIZED, phone.write(CONTROL, b"\x08\x03"))
 
     def test_long_readings_do_not_tear(self):

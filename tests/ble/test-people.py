@@ -2,7 +2,7 @@
 """People who let phones in: smartbmsctl and the D-Bus interface Pairing of the real smartbmsd, with a stand-in for bluetoothd
 and its phones.
 
-Usage: test-pairing.py SMARTBMSD SMARTBMSCTL [TEST...]"""
+Usage: test-people.py SMARTBMSD SMARTBMSCTL [TEST...]"""
 
 import ctypes
 import json
