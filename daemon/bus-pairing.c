@@ -53,12 +53,13 @@ void bus_pairing_drop(struct bus *b) {
                 lose_owner(b);
 }
 
+/* sd-bus matches signals that are sent to us alone without looking at their sender. */
 static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         struct bus *b = userdata;
-        const char *name, *old, *new;
+        const char *sender = sd_bus_message_get_sender(m), *name, *old, *new;
 
         (void)ret_error;
-        if (sd_bus_message_read(m, "sss", &name, &old, &new) < 0)
+        if (!sender || strcmp(sender, DBUS_NAME) != 0 || sd_bus_message_read(m, "sss", &name, &old, &new) < 0)
                 return 0;
         if (b->pairing.owner && strcmp(name, b->pairing.owner) == 0 && new[0] == '\0') {
                 log_notice("Bluetooth: who opened the pairing window is gone");

@@ -242,6 +242,23 @@ class Pair(unittest.TestCase):
             connection.close()
             r.closed()
 
+    def test_that_it_is_gone_is_believed_of_the_bus_only(self):
+        with Rig() as r:
+            owner, other = r.connect(), r.connect()
+            call(owner, "Open", "ub", 60, True)
+            self.assertEqual("opened", call(owner, "Next")[0])
+            name = owner.get_unique_name()
+            for destination in (None, NAME):
+                m = dbus.lowlevel.SignalMessage("/org/freedesktop/DBus", "org.freedesktop.DBus", "NameOwnerChanged")
+                m.append(name, name, "", signature="sss")
+                if destination:
+                    m.set_destination(destination)
+                other.send_message(m)
+            other.flush()
+            time.sleep(0.5)
+            self.assertTrue(r.pairable())
+            self.assertFalse(r.daemon.has_line("is gone"))
+
     def test_just_works_when_asked_for_only(self):
         with Rig() as r:
             phone = Phone(r.bluetoothd, ADDRESS, io="NoInputNoOutput").connect()
