@@ -328,6 +328,32 @@ class Pair(unittest.TestCase):
             self.assertIn("no Bluetooth adapter", r.ctl("pair", status=1))
 
 
+    def test_restart_of_the_bus(self):
+        """Whose window it was is forgotten with it; what comes next is as ever."""
+        with Rig() as r:
+            person = r.start_ctl("pair")
+            person.out.wait("may pair")
+            r.bus.stop()
+            self.assertEqual(3, person.wait(5))
+            r.bluetoothd.kill()
+            since = harness.now()
+            r.bus.start()
+            r.bluetoothd.start()
+            r.daemon.wait_line(rig.READY, since)
+            r.daemon.wait_line("Joined the bus", since)
+            r.closed()
+            r.paired()
+
+    def test_the_daemon_ends(self):
+        with Rig() as r:
+            person = r.start_ctl("pair")
+            person.out.wait("may pair")
+            self.assertEqual(0, r.daemon.stop())
+            self.assertIn(person.wait(5), (1, 3))  # told that the window is closed, or too late for that
+            person.err.wait("no phone was paired: it was closed|smartbmsd is not running")
+            self.assertFalse(r.pairable())
+
+
 class Refusals(unittest.TestCase):
     def test_no_bluetooth(self):
         with Rig("", bluetoothd=False) as r:

@@ -381,7 +381,8 @@ static void check_clear(const struct asked *asked, int r) {
                 CHECK(energy_total_mwh(&bms.energy, i).known && energy_total_mwh(&bms.energy, i).value == 0);
 }
 
-/* A row for each changing method of conf/org.smartbms1.xml. New ones at the end: the corpus knows them by number. */
+/* A row for each changing method of conf/org.smartbms1.xml, but for those of Pairing, which take no more than a number
+ * and an address. New ones at the end: the corpus knows them by number. */
 static const struct {
         const char *interface, *member;
         int (*append)(struct input *in, sd_bus_message *m, struct asked *asked); /* notes what is asked */
