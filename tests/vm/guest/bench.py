@@ -96,9 +96,14 @@ class Host:
     def unplug(self, n=0):
         self("unplug", n)
 
-    def cut(self, low_ms, high_ms, state=""):
-        """The power fails between so many ms from now; the scenario starts again with the next PHASE."""
-        self.file.write(f"cut {low_ms} {high_ms} {state}\n".encode())
+    def cut(self, low_ms, high_ms, state):
+        """The power fails between so many ms from now; the scenario starts again with the next PHASE. state: what json
+        can write."""
+        self.file.write(f"cut {low_ms} {high_ms} {json.dumps(state)}\n".encode())
+
+    def done(self, state):
+        """Until the power fails: the STATE to start again with. It has left the machine when this returns."""
+        self.file.write(f"done {json.dumps(state)}\n".encode())
 
     def reboot(self, state="", clock=True):
         """As after a cut; without clock the machine's time stays what it is after a boot."""
