@@ -7,6 +7,7 @@
 and LENGTH bytes of a tar; sets the clock, runs scenarios/SCENARIO of it, passes on what that says (LOG), the journal if it
 failed (JOURNAL), its exit status (END), and is READY again."""
 
+import contextlib
 import os
 import pathlib
 import shutil
@@ -36,11 +37,9 @@ def run(port, scenario, phase, state):
 
 def end_with(process):
     """What a scenario leaves behind would hold the other end of its output open for ever."""
-    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    try:
+    with contextlib.suppress(ChildProcessError, ProcessLookupError):  # nothing is left
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def journal(*options):
