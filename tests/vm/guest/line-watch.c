@@ -61,7 +61,8 @@ int main(int argc, char *argv[]) {
                         int value = read_line(&fds[i], argv[i + 1], step);
 
                         if (value != values[i])
-                                (void)printf("%lld %d %d %lld\n", (long long)now_nsec(), i, value, (long long)looked[i]);
+                                (void)printf("%lld %d %d %lld\n", (long long)now_nsec(), i, value,
+                                             (long long)looked[i]);
                         values[i] = value;
                         looked[i] = before;
                 }
