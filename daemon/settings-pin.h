@@ -10,8 +10,8 @@
 
 #define PIN_HASH_MAX 128 /* "$y$...", and its NUL */
 
-/* 0; -EINVAL: not pin_well_formed(); -Exxx. */
+/* PIN_FIRST becomes "", whether it was set anew or never changed. 0; -EINVAL: not pin_well_formed(); -Exxx. */
 int pin_hash(const char *pin, char ret_hash[PIN_HASH_MAX]);
 
-/* hash "": the PIN was never changed and is 1234. */
+/* hash "": the PIN is PIN_FIRST. */
 bool pin_matches(const char *pin, const char *hash);

@@ -467,8 +467,8 @@ static int write_mark(struct store_db *db, const struct store_batch *b) {
 
 /* What is found so is in the kernel's memory; whether on the card, nobody knows: what a sync could not write the kernel
  * forgets once it has said so, and the next sync succeeds without it. So the log is written into the database, whose
- * pages are new to the kernel then, and begun anew, so that no commit comes to lie behind a hole in it. Fails as long as
- * the card does. */
+ * pages are new to the kernel then, and begun anew, so that no commit comes to lie behind a hole in it. Fails as long
+ * as the card does. */
 static int write_again(struct store_db *db, const struct store_batch *b) {
         int r;
 

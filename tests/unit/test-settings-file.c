@@ -548,6 +548,8 @@ static void test_pin(void **state) {
                      pin_well_formed("-1234"));
         assert_true(pin_well_formed("0000") && pin_well_formed("12345678"));
         assert_int_equal(pin_hash("123", hash), -EINVAL);
+        assert_int_equal(pin_hash("1234", hash), 0);
+        assert_string_equal(hash, "");
         assert_int_equal(pin_hash("98765", hash), 0);
         assert_int_equal(pin_hash("98765", other), 0);
         assert_true(strcmp(hash, other) != 0); /* salted */

@@ -501,7 +501,8 @@ static void test_broken(void **state) {
         trouble(&bad_sync, SQLITE_IOERR_FSYNC, "cannot be read or written");
 }
 
-/* While no sync succeeds, what waits is tried again and again: it is found in the kernel's memory then, which is no card. */
+/* While no sync succeeds, what waits is tried again and again: it is found in the kernel's memory then, which is no
+ * card. */
 static void test_broken_for_long(void **state) {
         struct rig r;
 
