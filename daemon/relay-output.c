@@ -144,7 +144,9 @@ static void pulse_start(struct output_relay *r, enum pulse pulse) {
         if (!r->taken)
                 return;
         r->pulse = pulse;
-        error = sd_event_source_set_time_relative(r->pulse_end, r->config->pulse_msec * USEC_PER_MSEC);
+        /* From now, not from when the loop woke up ("relative"): what it did since then must not shorten the pulse. */
+        error = sd_event_source_set_time(r->pulse_end,
+                                         clock_boottime(clock_now()) + r->config->pulse_msec * USEC_PER_MSEC);
         if (error >= 0)
                 error = sd_event_source_set_enabled(r->pulse_end, SD_EVENT_ONESHOT);
         if (error < 0) { /* no timer, so no pulse without an end: the coil would burn */

@@ -465,6 +465,23 @@ static int write_mark(struct store_db *db, const struct store_batch *b) {
         return finish(&t, r);
 }
 
+/* What is found so is in the kernel's memory; whether on the card, nobody knows: what a sync could not write the kernel
+ * forgets once it has said so, and the next sync succeeds without it. So the log is written into the database, whose
+ * pages are new to the kernel then, and begun anew, so that no commit comes to lie behind a hole in it. Fails as long
+ * as the card does. */
+static int write_again(struct store_db *db, const struct store_batch *b) {
+        int r;
+
+        r = store_db_exec(db, "ROLLBACK");
+        if (r == SQLITE_OK)
+                r = sqlite3_wal_checkpoint_v2(db->handle, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+        if (r == SQLITE_OK)
+                r = store_db_exec(db, "BEGIN IMMEDIATE");
+        if (r == SQLITE_OK)
+                r = write_mark(db, b);
+        return r == SQLITE_OK ? store_db_exec(db, "COMMIT") : r;
+}
+
 static int transaction(struct store_db *db, const struct store_batch *b) {
         bool before = false;
         int r;
@@ -476,7 +493,7 @@ static int transaction(struct store_db *db, const struct store_batch *b) {
         if (r == SQLITE_OK)
                 r = written_before(db, b, &before);
         if (r == SQLITE_OK && before)
-                return store_db_exec(db, "ROLLBACK");
+                return write_again(db, b);
         if (r == SQLITE_OK)
                 r = write_mark(db, b);
         if (r == SQLITE_OK)

@@ -211,10 +211,17 @@ static void go_on(struct app_line *line, struct app_session *session, const stru
         session->n_waiting -= n;
 }
 
+/* What was said to a phone that has lost the line is for nobody, but the line that the others saw begin has an end. */
+static void drop_output(struct app_line *line) {
+        const char *end = line->cut ? memchr(line->output, CR, line->n_output) : NULL;
+
+        line->n_output = end ? (size_t)(end - line->output) + 1 : 0;
+}
+
 /* Another phone's output is not for this one, and half a command of long ago is not the beginning of this one. */
 static void hold_line(struct app_line *line, struct app_session *session) {
         if (line->holder != session)
-                line->n_output = 0;
+                drop_output(line);
         line->holder = session;
         session->n_command = session->n_waiting = 0;
         session->spoilt = false;
@@ -291,6 +298,8 @@ size_t app_output(const struct app_line *line, const char **ret_bytes) {
 
 void app_sent(struct app_line *line, size_t n, const struct phone_view *view) {
         assert(n <= line->n_output);
+        if (n > 0)
+                line->cut = line->output[n - 1] != CR;
         memmove(line->output, line->output + n, line->n_output - n);
         line->n_output -= n;
         if (line->holder)
@@ -300,7 +309,7 @@ void app_sent(struct app_line *line, size_t n, const struct phone_view *view) {
 void app_disconnected(struct app_line *line, struct app_session *session) {
         if (line->holder == session) {
                 line->holder = NULL;
-                line->n_output = 0;
+                drop_output(line);
         }
         app_session_init(session);
 }

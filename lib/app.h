@@ -59,6 +59,7 @@ struct app_line {
         usec_t heard_at;            /* the holder's last byte */
         char output[APP_OUTPUT_MAX];
         size_t n_output;
+        bool cut; /* what was sent ends within a line, whose rest is still there */
 };
 
 void app_line_init(struct app_line *line, const struct app_config *config);

@@ -199,11 +199,11 @@ void port_drain(const struct port *p) {
         if (!p->pty || !has_reader(p))
                 return;
         /* Only the reader's side knows what waits there, and only what has left the kernel's buffer before
-         * it: nothing must wait for a while. */
+         * it: nothing must wait for a while, and on a busy machine that takes it longer. */
         fd = open(p->path, O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
         if (fd < 0)
                 return;
-        for (int i = 0; i < 100 && quiet < 3; i++) {
+        for (int i = 0; i < 500 && quiet < 10; i++) {
                 quiet = ioctl(fd, FIONREAD, &pending) == 0 && pending == 0 ? quiet + 1 : 0;
                 (void)usleep(10000);
         }

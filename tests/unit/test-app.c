@@ -308,6 +308,20 @@ static void test_nothing_left_over(void **state) {
         assert_int_equal(app_rig_write(&r, &r.other, "SRY1@|"), 0);
         app_disconnected(&r.line, &r.other);
         assert_string_equal(app_said(&r), "");
+
+        /* All phones see what is notified: a line of which they saw the beginning goes on to its end. */
+        for (size_t sent = 0; sent <= 24; sent++) {
+                app_rig_init(&r, false);
+                assert_int_equal(app_rig_write(&r, &r.phone, "SRY0@|SRY0@|SRY0@|"), 0);
+                app_sent(&r.line, sent, &r.view);
+                app_disconnected(&r.line, &r.phone);
+                assert_int_equal(app_rig_write(&r, &r.other, "SRY1@|"), 0);
+                const char *rest = &"00_01_00_21|"[sent % 12];
+                char expected[32];
+
+                snprintf(expected, sizeof(expected), "%s00_02_00_22|", sent % 12 == 0 ? "" : rest);
+                assert_string_equal(app_said(&r), expected);
+        }
 }
 
 /* Who has lost the line is not answered on it, but it is answered. */

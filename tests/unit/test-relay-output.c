@@ -218,6 +218,30 @@ static void test_pulses(void **state) {
         assert_int_equal(board.lines[LOAD_SET].rises, 0);
 }
 
+/* Commands come from what the loop calls, and it may have done much since it woke up. */
+static int on_late_command(sd_event_source *source, void *userdata) {
+        struct fixture *f = userdata;
+        usec_t begun = clock_now();
+
+        (void)source;
+        while (clock_now() - begun < 30 * USEC_PER_MSEC)
+                ;
+        relay_output_set(f->output, RELAY_CHARGE, true);
+        return 0;
+}
+
+static void test_pulse_of_a_busy_loop(void **state) {
+        struct fixture *f = *state;
+        sd_event_source *source = NULL;
+
+        start(f);
+        loop_for(f->event, 400 * USEC_PER_MSEC);
+        assert_true(sd_event_add_defer(f->event, &source, on_late_command, f) >= 0);
+        loop_for(f->event, 400 * USEC_PER_MSEC);
+        expect_pulse(&board.lines[CHARGE_SET], 1, 50);
+        sd_event_source_unref(source);
+}
+
 static void test_opening_cuts_closing(void **state) {
         struct fixture *f = *state;
 
@@ -438,6 +462,7 @@ int main(void) {
         static const struct CMUnitTest tests[] = {
                 RELAY_TEST(test_start_opens),
                 RELAY_TEST(test_pulses),
+                RELAY_TEST(test_pulse_of_a_busy_loop),
                 RELAY_TEST(test_opening_cuts_closing),
                 RELAY_TEST(test_closing_waits_for_opening_pulse),
                 RELAY_TEST(test_open_both),

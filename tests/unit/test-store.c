@@ -501,6 +501,28 @@ static void test_broken(void **state) {
         trouble(&bad_sync, SQLITE_IOERR_FSYNC, "cannot be read or written");
 }
 
+/* While no sync succeeds, what waits is tried again and again: it is found in the kernel's memory then, which is no
+ * card. */
+static void test_broken_for_long(void **state) {
+        struct rig r;
+
+        (void)state;
+        begin_loaded(&r);
+        commit(&r, "before");
+        atomic_store(&bad_sync, SQLITE_IOERR_FSYNC);
+        put_event(&r, "meanwhile");
+        loop_for(r.event, 2 * STORE_RETRY_USEC + 2 * USEC_PER_SEC);
+        assert_int_equal(r.faults, 1); /* and not over in between */
+        assert_int_equal(r.ok, 1);     /* "before" */
+        bad_disk_mend();
+        assert_true(loop_until(r.event, &r.faults, 2, 7 * USEC_PER_SEC));
+        assert_string_equal(r.fault, "");
+        read_events(&r, 0, 10);
+        assert_int_equal(n_rows, 2);
+        assert_string_equal(events[1].event.text, "meanwhile");
+        end(&r);
+}
+
 static void test_cannot_open(void **state) {
         (void)state;
         trouble(&bad_open, SQLITE_CANTOPEN, "cannot be read or written");
@@ -618,6 +640,7 @@ int main(void) {
                 IN_DIRECTORY(test_overwritten_at_runtime),
                 IN_DIRECTORY(test_full),
                 IN_DIRECTORY(test_broken),
+                IN_DIRECTORY(test_broken_for_long),
                 IN_DIRECTORY(test_cannot_open),
                 IN_DIRECTORY(test_no_answer_at_the_start),
                 IN_DIRECTORY(test_locked),

@@ -170,9 +170,16 @@ class Machine:
 
     def lines(self, deadline):
         """Yields ("agent", line) and ("host", line) as they come."""
+        died_of = []
         while True:
             while self.unread:
-                yield self.unread.pop(0)
+                who, line = self.unread.pop(0)
+                if who == "agent" and line.startswith("AGENT "):
+                    died_of.append(line)
+                elif who == "agent" and line == "DEAD":
+                    raise BenchError("\n".join(["the guest's agent ended:", *died_of]))
+                else:
+                    yield who, line
             ready = select.select(list(self.partial), [], [], max(deadline - time.monotonic(), 0))[0]
             if not ready:
                 raise TimeoutError
@@ -183,6 +190,13 @@ class Machine:
                 *whole, self.partial[s] = (self.partial[s] + data).split(b"\n")
                 who = "agent" if s is self.agent else "host"
                 self.unread += [(who, line.decode(errors="replace")) for line in whole]
+
+    def last_requests(self):
+        """After kill(): what the guest asked for, whole lines only, and nobody has read yet."""
+        asked = "".join(line + "\n" for who, line in self.unread if who == "host").encode() + self.partial[self.requests]
+        while data := self.requests.recv(65536):
+            asked += data
+        return asked.decode(errors="replace").split("\n")[:-1]
 
     def await_agent(self, seconds):
         try:

@@ -96,9 +96,14 @@ class Host:
     def unplug(self, n=0):
         self("unplug", n)
 
-    def cut(self, low_ms, high_ms, state=""):
-        """The power fails between so many ms from now; the scenario starts again with the next PHASE."""
-        self.file.write(f"cut {low_ms} {high_ms} {state}\n".encode())
+    def cut(self, low_ms, high_ms, state):
+        """The power fails between so many ms from now; the scenario starts again with the next PHASE. state: what json
+        can write."""
+        self.file.write(f"cut {low_ms} {high_ms} {json.dumps(state)}\n".encode())
+
+    def done(self, state):
+        """Until the power fails: the STATE to start again with. It has left the machine when this returns."""
+        self.file.write(f"done {json.dumps(state)}\n".encode())
 
     def reboot(self, state="", clock=True):
         """As after a cut; without clock the machine's time stays what it is after a boot."""
@@ -143,15 +148,16 @@ class Chip:
         return self.lines / f"sim_gpio{line}/value"
 
 
-Change = collections.namedtuple("Change", "time line value")
+# It was seen at `time`, and happened after `earliest`, when the line had been looked at before.
+Change = collections.namedtuple("Change", "time line value earliest")
 
 
 class Watch:
-    """Each change of some lines, to half a millisecond."""
+    """Each change of some lines, looked at each half millisecond, or when the machine lets it."""
 
     def __init__(self, chip, lines):
         self.lines = list(lines)
-        self.changes, self.gaps = [], []
+        self.changes = []
         self.process = subprocess.Popen(["/usr/local/lib/bench/line-watch", *[str(chip.path(n)) for n in lines]],
                                         stdout=subprocess.PIPE, text=True)
         threading.Thread(target=self.read, daemon=True).start()
@@ -159,11 +165,8 @@ class Watch:
 
     def read(self):
         for text in self.process.stdout:
-            at, line, value = text.split()
-            if line == "gap":
-                self.gaps.append((int(at) / 1e9, int(value) / 1e9))
-            else:
-                self.changes.append(Change(int(at) / 1e9, self.lines[int(line)], int(value)))
+            at, line, value, earliest = map(int, text.split())
+            self.changes.append(Change(at / 1e9, self.lines[line], value, earliest / 1e9))
 
     def since(self, at, line=None, value=None):
         return [c for c in self.changes if c.time >= at and line in (None, c.line) and value in (None, c.value)]
@@ -171,17 +174,15 @@ class Watch:
     def first(self, at, line, value, seconds, text):
         return wait(lambda: self.since(at, line, value), seconds, text)[0]
 
-    def worst_gap(self, since, until=float("inf")):
-        """For how long it did not look: by so much may each moment be wrong that it tells."""
-        return max((gap for end, gap in self.gaps if end >= since and end - gap <= until), default=0.001)
-
     def pulse(self, line, at, seconds, shortest, longest):
-        """A pulse that comes within so many seconds, and is neither too short nor too long; its beginning."""
-        up = self.first(at, line, 1, seconds, f"pulse on line {line}").time
-        down = self.first(up, line, 0, 5, f"the end of the pulse on line {line}").time
-        blind = self.worst_gap(up, down)
-        within(down - up, shortest - blind, longest + blind, f"pulse on line {line}, seen to {blind * 1000:.1f} ms")
-        return up
+        """A pulse that comes within so many seconds, and is neither too short nor too long for sure; its beginning."""
+        up = self.first(at, line, 1, seconds, f"pulse on line {line}")
+        down = self.first(up.time, line, 0, 5, f"the end of the pulse on line {line}")
+        least, most = down.earliest - up.time, down.time - up.earliest
+        note(f"pulse on line {line}: between {least * 1000:.1f} and {most * 1000:.1f} ms")
+        check(most >= shortest and least <= longest, f"a pulse of {least:.4f} to {most:.4f} s: "
+              f"not within {shortest} .. {longest} s")
+        return up.time
 
     def stop(self):
         self.process.kill()

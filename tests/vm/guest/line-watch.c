@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /* Tells when lines of a simulated GPIO chip change: reads the files named, each half millisecond, before anything else
- * that runs. Prints "TIME INDEX VALUE" (CLOCK_BOOTTIME in ns; value -1 while there is no such line), the first values
- * too, and "TIME gap NS" when it did not look for more than 5 ms. */
+ * that runs. Prints "TIME INDEX VALUE EARLIEST" (CLOCK_BOOTTIME in ns; value -1 while there is no such line), the first
+ * values too: the line changed between EARLIEST, when it was looked at before, and TIME. */
 
 #include <fcntl.h>
 #include <sched.h>
@@ -14,7 +14,6 @@
 
 #define LINES_MAX 32
 #define STEP_NSEC 500000
-#define GAP_NSEC 5000000
 #define REOPEN_STEPS 20
 
 static int64_t now_nsec(void) {
@@ -41,32 +40,31 @@ static int read_line(int *fd, const char *path, unsigned step) {
 int main(int argc, char *argv[]) {
         const struct sched_param param = {.sched_priority = 50};
         int fds[LINES_MAX], values[LINES_MAX];
+        int64_t looked[LINES_MAX];
         int n = argc - 1;
-        int64_t last = now_nsec();
 
         if (n < 1 || n > LINES_MAX)
                 return 2;
         for (int i = 0; i < n; i++) {
                 fds[i] = -1;
                 values[i] = -2;
+                looked[i] = now_nsec();
         }
         (void)mlockall(MCL_CURRENT | MCL_FUTURE);
         if (sched_setscheduler(0, SCHED_FIFO, &param) < 0)
                 perror("line-watch: sched_setscheduler");
         for (unsigned step = 0;; step++) {
                 const struct timespec pause = {.tv_nsec = STEP_NSEC};
-                int64_t now = now_nsec();
 
-                if (now - last > GAP_NSEC)
-                        (void)printf("%lld gap %lld\n", (long long)now, (long long)(now - last));
-                last = now;
                 for (int i = 0; i < n; i++) {
+                        int64_t before = now_nsec();
                         int value = read_line(&fds[i], argv[i + 1], step);
 
-                        if (value == values[i])
-                                continue;
+                        if (value != values[i])
+                                (void)printf("%lld %d %d %lld\n", (long long)now_nsec(), i, value,
+                                             (long long)looked[i]);
                         values[i] = value;
-                        (void)printf("%lld %d %d\n", (long long)now_nsec(), i, value);
+                        looked[i] = before;
                 }
                 (void)fflush(stdout);
                 (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
