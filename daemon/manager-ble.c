@@ -33,7 +33,7 @@ static void phones_view(void *userdata, struct phone_view *ret_view) {
                 .now = now,
                 .version = SMARTBMS_VERSION,
                 .snapshot = &m->snapshot,
-                .default_pin = m->kept.pin_hash[0] == '\0' && !m->config.ble.allow_default_pin,
+                .default_pin = asks_default_pin(m),
         };
         if (!wall_usec.known)
                 return;
@@ -43,14 +43,8 @@ static void phones_view(void *userdata, struct phone_view *ret_view) {
 
 /* ---- what they do --------------------------------------------------------------------------------------- */
 
-/* PINs of phones are not looked at yet, so none is right; and nothing else can be asked for without one. */
 static void phones_ask(void *userdata, const char *phone, const struct phone_ask *ask, uint64_t token) {
-        struct manager *m = userdata;
-        struct phone_answer answer = {.result = PHONE_REFUSED};
-
-        (void)phone, (void)ask;
-        (void)snprintf(answer.sentence, sizeof(answer.sentence), "this version takes no PIN from a phone");
-        ble_answer(m->ble, token, &answer);
+        asks_take(userdata, phone, ask, token);
 }
 
 static void record(struct manager *m, enum event_kind kind, const char *by, const char *sentence) {
@@ -109,6 +103,8 @@ void phones_button_held_at_start(struct manager *m) {
 }
 
 void phones_pin_reset(struct manager *m) {
+        asks_pin_by(m, NULL);
+        asks_unlock(m);
         ble_log_out(m->ble, NULL);
 }
 
@@ -120,11 +116,14 @@ void phones_start(struct manager *m, const char *bus_address) {
 
         if (!m->config.ble.enabled)
                 return;
-        r = ble_new(m->event, bus_address, &m->config, &callbacks, &m->ble);
+        r = asks_start(m);
+        if (r >= 0)
+                r = ble_new(m->event, bus_address, &m->config, &callbacks, &m->ble);
         if (r < 0) /* no reason not to guard the battery */
                 log_error("Cannot set up Bluetooth: %s", strerror(-r));
 }
 
 void phones_stop(struct manager *m) {
         m->ble = ble_free(m->ble);
+        asks_stop(m);
 }
