@@ -485,6 +485,8 @@ int ble_adapter_start(struct ble *b) {
         if (!b->step_retry) {
                 r = sd_event_add_time(b->event, &b->step_retry, CLOCK_BOOTTIME, 0, 0, on_step_retry, b);
                 if (r >= 0)
+                        r = sd_event_source_set_priority(b->step_retry, BLE_PRIORITY);
+                if (r >= 0)
                         r = sd_event_source_set_enabled(b->step_retry, SD_EVENT_OFF);
         }
         if (r >= 0)

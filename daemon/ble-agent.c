@@ -37,6 +37,8 @@ int ble_agent_prepare(struct ble *b) {
 
         r = sd_event_add_time(b->event, &b->window_end, CLOCK_BOOTTIME, 0, USEC_PER_SEC / 10, on_window_end,
                               b);
+        if (r >= 0)
+                r = sd_event_source_set_priority(b->window_end, BLE_PRIORITY);
         return r < 0 ? r : sd_event_source_set_enabled(b->window_end, SD_EVENT_OFF);
 }
 
@@ -93,13 +95,16 @@ void ble_agent_close(struct ble *b, enum ble_window how, const char *format, ...
         b->window.open = false;
         (void)sd_event_source_set_enabled(b->window_end,
                                           SD_EVENT_OFF); /* at worst it finds the window closed */
+        if (ble_adapter_ready(b)) /* at once, we may be about to end; and again behind the agent, which can undo it */
+                (void)ble_call_set(b, b->adapter, BLUEZ_ADAPTER, "Pairable", false, NULL, NULL);
         ble_adapter_do(b, BLE_STEPS_AGENT);
         if (!b->ending)
                 report(b, how, NULL, 0, sentence);
 }
 
 void ble_close_window(struct ble *b) {
-        ble_agent_close(b, BLE_WINDOW_CLOSED, "it was closed");
+        if (b)
+                ble_agent_close(b, BLE_WINDOW_CLOSED, "it was closed");
 }
 
 void ble_agent_paired(struct ble *b, const struct ble_device *d) {

@@ -13,6 +13,9 @@
 #include "gatt.h"
 #include "worker.h"
 
+/* In the loop: behind readings, relays and the D-Bus door. */
+#define BLE_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 20)
+
 #define BLUEZ_NAME "org.bluez"
 #define BLUEZ_ADAPTER "org.bluez.Adapter1"
 #define BLUEZ_DEVICE "org.bluez.Device1"

@@ -291,6 +291,8 @@ int ble_services_new(struct ble *b) {
                 return -ENOMEM;
         app_line_init(&b->services->line, &config);
         r = sd_event_add_time(b->event, &b->services->pump, CLOCK_BOOTTIME, 0, 0, on_pump, b);
+        if (r >= 0)
+                r = sd_event_source_set_priority(b->services->pump, BLE_PRIORITY);
         return r < 0 ? r : sd_event_source_set_enabled(b->services->pump, SD_EVENT_OFF);
 }
 

@@ -19,9 +19,6 @@
 /* As for the D-Bus door: beyond it the bus is taken for hung. */
 #define QUEUE_MAX 256
 
-/* Behind readings, relays and the D-Bus door. */
-#define BLE_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 20)
-
 /* ---- for the other files ------------------------------------------------------------------------------- */
 
 bool ble_from_bluez(const struct ble *b, sd_bus_message *m) {

@@ -85,6 +85,9 @@ void ble_log_out(struct ble *b, const char *but);
  * window() says how it goes on; -EINVAL, -ENODEV (no adapter), -ENOSPC (BLE_PHONES_MAX are paired), with a
  * sentence. */
 int ble_pair(struct ble *b, unsigned seconds, bool just_works, char *ret_error, size_t size);
+
+/* Also to be called before the loop ends: bluetoothd would let phones pair on, though nobody who can say yes is left.
+ * Takes NULL. */
 void ble_close_window(struct ble *b);
 
 /* The list: up to BLE_PHONES_MAX, returns how many. */

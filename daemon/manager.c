@@ -361,6 +361,7 @@ int manager_new(sd_event *event, const struct config *config, const char *bus_ad
 void manager_stop(struct manager *m) {
         relay_output_open_both(m->relays, first_to_open(m));
         m->driven[RELAY_CHARGE] = m->driven[RELAY_LOAD] = false;
+        ble_close_window(m->ble);
         (void)notify_send(&m->notify, "STOPPING=1"); /* nothing depends on it */
 }
 

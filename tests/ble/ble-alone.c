@@ -116,8 +116,10 @@ static int on_line(sd_event_source *s, int fd, uint32_t events, void *userdata) 
         char c;
 
         (void)s, (void)events;
-        if (read(fd, &c, 1) != 1)
+        if (read(fd, &c, 1) != 1) {
+                ble_close_window(a->ble);
                 return sd_event_exit(a->event, 0);
+        }
         if (c != '\n') {
                 if (n + 1 < sizeof(line))
                         line[n++] = c;

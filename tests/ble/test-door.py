@@ -217,6 +217,15 @@ class Pairing(unittest.TestCase):
             r.say("close")
             wait(lambda: not r.bluetoothd.state()["pairable"])
 
+    def test_ends_with_us(self):
+        with Rig(PROGRAM) as r:
+            r.ready()
+            r.open_window()
+            self.assertTrue(r.bluetoothd.state()["pairable"])
+            self.assertEqual(0, r.stop())
+            wait(lambda: not r.bluetoothd.state()["pairable"])
+            r.start()
+
     def test_wrong_passkey(self):
         with Rig(PROGRAM) as r:
             r.ready()
