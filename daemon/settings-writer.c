@@ -217,6 +217,7 @@ void settings_writer_put_pin(struct settings_writer *w, const struct kept_settin
                              settings_done_t done, void *userdata) {
         (void)snprintf(w->pin, sizeof(w->pin), "%s", pin);
         w->pin_version++;
+        w->retry_at = 0; /* hashed at once, whatever the card did before */
         put(w, k, true, done, userdata);
 }
 

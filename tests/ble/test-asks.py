@@ -24,7 +24,7 @@ BY = f"{ADDRESS} (Ann's phone) over Bluetooth"
 
 # docs/bluetooth.md, control point
 LOG_IN, CHANGE_PIN, CLEAR_ENERGY, SET_SOC, WRITE_SETTINGS = 0x01, 0x02, 0x03, 0x04, 0x11
-WAITING, DONE, WRONG_PIN, LOCKED, NOT_DONE, DEFAULT_PIN = 0x00, 0x01, 0x03, 0x04, 0x05, 0x07
+WAITING, DONE, NOT_STORED, WRONG_PIN, LOCKED, NOT_DONE, DEFAULT_PIN = 0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x07
 VMIN, VMAX = 4, 5
 
 
@@ -62,9 +62,10 @@ class Asks(unittest.TestCase):
 
     def again(self):
         """Killed, and started again."""
-        self.r.daemon.process.kill()
-        self.r.daemon.process.wait()
-        self.r.daemon.stop()
+        if self.r.daemon.process.poll() is None:
+            self.r.daemon.process.kill()
+            self.r.daemon.process.wait()
+            self.r.daemon.stop()
         since = harness.now()
         self.r.daemon = harness.Daemon(SMARTBMSD, self.r.directory, self.r.bus.address, self.config,
                                        args=["--state", self.state])
@@ -198,6 +199,28 @@ class Asks(unittest.TestCase):
     def collected(self):
         return self.json("energy")["energy"]["energy_collected_total_wh"]
 
+    def test_the_card_takes_nothing(self):
+        self.start("  allow_default_pin: on\n")
+        self.log_in(self.one, "1234")
+        self.log_in(self.two, "1234")
+        away = self.state + "-away"
+        os.rename(self.state, away)
+        with open(self.state, "w", encoding="utf-8"):
+            pass  # nor can the directory be made again
+        self.assertEqual((NOT_STORED, b""), self.ask(self.one, WRITE_SETTINGS, setting(VMAX, 3600)))
+        self.assertEqual("3.600 V", self.ctl("get", "vmax"))
+        self.assertEqual((NOT_STORED, b""), self.ask(self.one, CHANGE_PIN, b"24680"))
+        self.assertEqual(NOT_AUTHORIZED, self.send(self.two, CLEAR_ENERGY))
+        self.log_in(self.two, "1234", WRONG_PIN)
+        self.r.daemon.wait_line("wrong PINs cannot be kept")
+        self.log_in(self.two, "24680")
+        since = harness.now()
+        os.unlink(self.state)
+        os.rename(away, self.state)
+        self.r.daemon.wait_line("settings: the file can be written again", since)
+        self.assertRegex(self.file("settings.yaml"), r"(?m)^  vmax: 3.600 V$")
+        self.assertIn('pin_hash: "$y$', self.file("settings.yaml"))
+
     # ---- the line protocol
 
     def say(self, phone, command):
@@ -291,6 +314,19 @@ class Asks(unittest.TestCase):
         time.sleep(1)
         self.assertEqual(NOT_AUTHORIZED, self.send(self.two, CLEAR_ENERGY))
         self.log_in(self.two, "1234")
+
+    def test_the_end_comes_before_the_answer(self):
+        self.start("  allow_default_pin: on\n")
+        self.ctl("set", "pin", "24680")  # the first one is compared at once
+        for n in range(1, 4):
+            self.log_in(self.two, "24680")
+            self.assertEqual(0, self.send(self.two, WRITE_SETTINGS, setting(VMAX, 3600 + n)))
+            self.assertEqual(0, self.send(self.one, LOG_IN, b"9999"))
+            self.assertEqual(0, self.r.daemon.stop())
+            self.assertEqual(f"{n} {ADDRESS}={n}\n", self.file("pin-lock"))
+            self.assertRegex(self.file("settings.yaml"), rf"(?m)^  vmax: 3.60{n} V$")
+            self.again()
+            self.one, self.two = self.phone(ADDRESS), self.phone(OTHER)
 
     def test_what_is_kept_of_them_cannot_be_read(self):
         for lock in ("nonsense\n", "x" * 600, ""):

@@ -611,12 +611,16 @@ static void test_pin_in_force(void **state) {
         assert_int_equal(told.done, 0);
         assert_int_equal(changed, 2);
         assert_true(pin_matches("13579", settings_writer_pin_hash(w)));
+        settings_writer_put_pin(w, &k, "97531", on_done, &told); /* while it waits to try again */
+        assert_true(loop_until(event, &changed, 3, USEC_PER_SEC));
+        assert_true(pin_matches("97531", settings_writer_pin_hash(w)));
         assert_return_code(rename(elsewhere, directory), errno);
-        assert_true(loop_until(event, &told.faults, 2, 8 * USEC_PER_SEC));
-        assert_int_equal(changed, 2); /* not once more */
+        assert_true(loop_until(event, &told.faults, 3, 8 * USEC_PER_SEC));
+        assert_string_equal(told.fault, "");
+        assert_int_equal(changed, 3); /* not once more */
         assert_null(settings_writer_free(w, USEC_PER_SEC));
         assert_int_equal(read_now(&got, text), SETTINGS_FILE_GOOD);
-        assert_true(pin_matches("13579", got.pin_hash));
+        assert_true(pin_matches("97531", got.pin_hash));
         sd_event_unref(event);
 }
 
