@@ -3,15 +3,14 @@
 /* The list of phones on the card: a line for each, replaced whole, on a thread, for a card may stall. */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "ble-internal.h"
 #include "log.h"
+#include "small-file.h"
 
 #define FILE_NAME "phones"
 
@@ -129,42 +128,10 @@ struct job {
         int result;
 };
 
-static int write_all(int fd, const char *text) {
-        for (size_t length = strlen(text); length > 0;) {
-                const ssize_t n = write(fd, text, length);
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return -errno;
-                text += n;
-                length -= (size_t)n;
-        }
-        return fsync(fd) < 0 ? -errno : 0;
-}
-
-static int replace(const char *directory, const char *text) {
-        int dir, fd, r;
-
-        dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (dir < 0)
-                return -errno;
-        fd = openat(dir, FILE_NAME ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-        r = fd < 0 ? -errno : write_all(fd, text);
-        if (fd >= 0)
-                (void)close(fd); /* synced, or given up */
-        if (r >= 0 && renameat(dir, FILE_NAME ".new", dir, FILE_NAME) < 0)
-                r = -errno;
-        if (r >= 0 && fsync(dir) < 0)
-                r = -errno;
-        (void)close(dir);
-        return r;
-}
-
 static void run_job(void *userdata) {
         struct job *job = userdata;
 
-        job->result = replace(job->directory, job->text);
+        job->result = small_file_replace(job->directory, FILE_NAME, job->text);
 }
 
 static void finish_job(void *userdata) {
@@ -206,30 +173,17 @@ void ble_phones_file_put(struct ble *b) {
 }
 
 static void read_list(struct ble *b) {
-        char path[sizeof(b->directory) + sizeof("/" FILE_NAME)], text[BLE_PHONES_TEXT_MAX + 1],
-                error[128] = "it is too long";
-        ssize_t n;
-        int fd, r;
+        char text[BLE_PHONES_TEXT_MAX + 1], error[128] = "";
+        int r;
 
-        (void)snprintf(path, sizeof(path), "%s/" FILE_NAME, b->directory);
-        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd < 0) {
-                if (errno != ENOENT)
-                        log_error("Bluetooth: cannot read %s: %m. No phone may connect until it is paired "
-                                  "again",
-                                  path);
+        r = small_file_read(b->directory, FILE_NAME, text, sizeof(text));
+        if (r == -ENOENT)
                 return;
-        }
-        n = read(fd, text, sizeof(text));
-        (void)close(fd);
-        r = n < 0 ? -errno : (size_t)n == sizeof(text) ? -EINVAL : 0;
-        if (r == 0) {
-                text[n] = '\0';
+        if (r == 0)
                 r = ble_phones_parse(text, b->phones, &b->n_phones, error, sizeof(error));
-        }
         if (r < 0)
-                log_error("Bluetooth: cannot read %s: %s. No phone may connect until it is paired again",
-                          path, r == -EINVAL ? error : strerror(-r));
+                log_error("Bluetooth: cannot read %s/" FILE_NAME ": %s. No phone may connect until it is paired again",
+                          b->directory, error[0] ? error : strerror(-r));
 }
 
 int ble_phones_file_start(struct ble *b) {

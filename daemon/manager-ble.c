@@ -35,7 +35,7 @@ static void phones_view(void *userdata, struct phone_view *ret_view) {
                 .now = now,
                 .version = SMARTBMS_VERSION,
                 .snapshot = &m->snapshot,
-                .default_pin = m->kept.pin_hash[0] == '\0' && !m->config.ble.allow_default_pin,
+                .default_pin = asks_default_pin(m),
         };
         if (!wall_usec.known)
                 return;
@@ -45,14 +45,8 @@ static void phones_view(void *userdata, struct phone_view *ret_view) {
 
 /* ---- what they do --------------------------------------------------------------------------------------- */
 
-/* PINs of phones are not looked at yet, so none is right; and nothing else can be asked for without one. */
 static void phones_ask(void *userdata, const char *phone, const struct phone_ask *ask, uint64_t token) {
-        struct manager *m = userdata;
-        struct phone_answer answer = {.result = PHONE_REFUSED};
-
-        (void)phone, (void)ask;
-        (void)snprintf(answer.sentence, sizeof(answer.sentence), "this version takes no PIN from a phone");
-        ble_answer(m->ble, token, &answer);
+        asks_take(userdata, phone, ask, token);
 }
 
 static void record(struct manager *m, enum event_kind kind, const char *by, const char *sentence) {
@@ -129,6 +123,8 @@ void phones_button_held_at_start(struct manager *m) {
 }
 
 void phones_pin_reset(struct manager *m) {
+        asks_pin_by(m, NULL);
+        asks_unlock(m);
         ble_log_out(m->ble, NULL);
 }
 
@@ -187,6 +183,7 @@ int phones_list(void *userdata, struct bus_phone ret_phones[BUS_PHONES_MAX], siz
 }
 
 int phones_remove(void *userdata, const char *address, const char *by, char *ret_error, size_t size) {
+        char capitals[BLE_ADDRESS_SIZE];
         struct manager *m = userdata;
         int r;
 
@@ -197,9 +194,13 @@ int phones_remove(void *userdata, const char *address, const char *by, char *ret
                 (void)snprintf(ret_error, size, "that is no address of a phone: expected AA:BB:CC:DD:EE:FF");
                 return -EINVAL;
         }
+        for (size_t i = 0; i < BLE_ADDRESS_SIZE; i++)
+                capitals[i] = address[i] >= 'a' && address[i] <= 'f' ? (char)(address[i] - 'a' + 'A') : address[i];
         m->phones_by = by;
-        r = ble_remove_phone(m->ble, address);
+        r = ble_remove_phone(m->ble, capitals);
         m->phones_by = NULL;
+        if (r >= 0)
+                asks_forget(m, capitals);
         if (r == -ENOENT)
                 (void)snprintf(ret_error, size, "no phone %s is paired; see smartbmsctl phones", address);
         return r;
@@ -213,11 +214,14 @@ void phones_start(struct manager *m, const char *bus_address) {
 
         if (!m->config.ble.enabled)
                 return;
-        r = ble_new(m->event, bus_address, &m->config, &callbacks, &m->ble);
+        r = asks_start(m);
+        if (r >= 0)
+                r = ble_new(m->event, bus_address, &m->config, &callbacks, &m->ble);
         if (r < 0) /* no reason not to guard the battery */
                 log_error("Cannot set up Bluetooth: %s", strerror(-r));
 }
 
 void phones_stop(struct manager *m) {
         m->ble = ble_free(m->ble);
+        asks_stop(m);
 }

@@ -17,16 +17,25 @@
 /* ---- answers that wait for the card --------------------------------------------------------- */
 
 /* NULL: as many are waiting as can. */
-static struct pending *pending_begin(struct manager *m, struct bus_reply *reply) {
+static struct pending *pending_begin(struct manager *m, const struct asker *asker) {
         for (size_t i = 0; i < MANAGER_PENDING_MAX; i++) {
                 struct pending *p = &m->pending[i];
 
-                if (p->reply)
+                if (p->done)
                         continue;
-                *p = (struct pending){.reply = reply, .left = 1}; /* 1: until pending_end() */
+                /* 1: until all parts are asked for */
+                *p = (struct pending){.done = asker->done, .userdata = asker->userdata, .left = 1};
                 return p;
         }
         return NULL;
+}
+
+/* The entry is free again. */
+static void pending_end(struct pending *p, int result, const char *sentence) {
+        const struct pending ended = *p;
+
+        p->done = NULL; /* first: done() may ask for more */
+        ended.done(ended.userdata, result, sentence);
 }
 
 /* The end of "applied, not stored: ...". */
@@ -45,14 +54,11 @@ static const char *why_not_stored(int result) {
 
 static void part_done(void *userdata, int result) {
         struct pending *p = userdata;
-        struct bus_reply *reply = p->reply;
 
         if (result < 0)
                 p->result = result;
-        if (--p->left > 0)
-                return;
-        p->reply = NULL; /* free again */
-        bus_reply_done(reply, p->result, why_not_stored(p->result));
+        if (--p->left == 0)
+                pending_end(p, p->result, why_not_stored(p->result));
 }
 
 /* ---- a command, from being asked for to being answered -------------------------------------- */
@@ -64,13 +70,11 @@ struct command {
         struct event event; /* what is to be kept of it */
 };
 
-static int begin(struct command *c, void *userdata, enum event_kind kind, const char *by, struct bus_reply *reply,
+static int begin(struct command *c, struct manager *m, enum event_kind kind, const struct asker *asker,
                  char *ret_error, size_t size) {
-        struct manager *m = userdata;
-
-        *c = (struct command){.m = m, .now = manager_advance(m, clock_now()), .p = pending_begin(m, reply)};
+        *c = (struct command){.m = m, .now = manager_advance(m, clock_now()), .p = pending_begin(m, asker)};
         c->event = (struct event){.at = c->now, .kind = kind};
-        snprintf(c->event.by, sizeof(c->event.by), "%s", by);
+        snprintf(c->event.by, sizeof(c->event.by), "%s", asker->by);
         if (c->p)
                 return 0;
         snprintf(ret_error, size, "too many changes are waiting for the card: try again");
@@ -94,7 +98,7 @@ static int end(struct command *c, int r, const char *format, ...) {
 
         if (r < 0) {
                 if (c->p)
-                        c->p->reply = NULL;
+                        c->p->done = NULL;
                 return r;
         }
         va_start(ap, format);
@@ -124,13 +128,13 @@ static void record_changes(struct command *c, const struct settings *before) {
         }
 }
 
-static int command_set(void *userdata, const struct settings *settings, const char *by, struct bus_reply *reply,
-                       char *ret_error, size_t size) {
+int command_set(struct manager *m, const struct settings *settings, const struct asker *asker, char *ret_error,
+                size_t size) {
         struct settings before;
         struct command c;
         int r;
 
-        r = begin(&c, userdata, EVENT_SETTING, by, reply, ret_error, size);
+        r = begin(&c, m, EVENT_SETTING, asker, ret_error, size);
         if (r < 0)
                 return r;
         before = c.m->bms.settings;
@@ -144,12 +148,11 @@ static int command_set(void *userdata, const struct settings *settings, const ch
         return 0;
 }
 
-static int command_confirm_settings(void *userdata, const char *by, struct bus_reply *reply, char *ret_error,
-                                    size_t size) {
+static int command_confirm_settings(struct manager *m, const struct asker *asker, char *ret_error, size_t size) {
         struct command c;
         int r;
 
-        r = begin(&c, userdata, EVENT_SETTINGS_CONFIRMED, by, reply, ret_error, size);
+        r = begin(&c, m, EVENT_SETTINGS_CONFIRMED, asker, ret_error, size);
         if (r >= 0)
                 r = bms_confirm_settings(&c.m->bms, c.now, ret_error, size);
         if (r >= 0) {
@@ -159,14 +162,15 @@ static int command_confirm_settings(void *userdata, const char *by, struct bus_r
         return end(&c, r, "the settings in force were confirmed");
 }
 
-static int command_set_pin(void *userdata, const char *pin, const char *by, struct bus_reply *reply,
-                           char *ret_error, size_t size) {
+int command_set_pin(struct manager *m, const char *pin, const char *phone, const struct asker *asker, char *ret_error,
+                    size_t size) {
         struct command c;
         int r;
 
-        r = begin(&c, userdata, EVENT_SETTING, by, reply, ret_error, size);
+        r = begin(&c, m, EVENT_SETTING, asker, ret_error, size);
         if (r < 0)
                 return r;
+        asks_pin_by(m, phone);
         snprintf(c.event.key, sizeof(c.event.key), "pin");
         c.p->left++;
         settings_writer_put_pin(c.m->writer, &c.m->kept, pin, part_done, c.p);
@@ -175,45 +179,43 @@ static int command_set_pin(void *userdata, const char *pin, const char *by, stru
 
 /* ---- the pack ------------------------------------------------------------------------------- */
 
-static int command_release(void *userdata, enum relay_id relay, const char *by, struct bus_reply *reply,
-                           char *ret_error, size_t size) {
+static int command_release(struct manager *m, enum relay_id relay, const struct asker *asker, char *ret_error,
+                           size_t size) {
         struct command c;
         int r;
 
-        r = begin(&c, userdata, EVENT_COMMAND, by, reply, ret_error, size);
+        r = begin(&c, m, EVENT_COMMAND, asker, ret_error, size);
         if (r >= 0)
                 r = bms_release(&c.m->bms, c.now, relay, ret_error, size);
         return end(&c, r, "%s relay released", relay_name(relay));
 }
 
-static int command_recover(void *userdata, int64_t minutes, const char *by, struct bus_reply *reply, char *ret_error,
+static int command_recover(struct manager *m, int64_t minutes, const struct asker *asker, char *ret_error,
                            size_t size) {
         struct command c;
         int r;
 
-        r = begin(&c, userdata, EVENT_COMMAND, by, reply, ret_error, size);
+        r = begin(&c, m, EVENT_COMMAND, asker, ret_error, size);
         if (r >= 0)
                 r = bms_recover(&c.m->bms, c.now, minutes, ret_error, size);
         return end(&c, r, "recover was asked for, %" PRId64 " minutes", minutes);
 }
 
-static int command_soc_set(void *userdata, int64_t permyriad, const char *by, struct bus_reply *reply,
-                           char *ret_error, size_t size) {
+int command_soc_set(struct manager *m, int64_t permyriad, const struct asker *asker, char *ret_error, size_t size) {
         struct command c;
         int r;
 
-        r = begin(&c, userdata, EVENT_COMMAND, by, reply, ret_error, size);
+        r = begin(&c, m, EVENT_COMMAND, asker, ret_error, size);
         if (r >= 0)
                 r = bms_soc_set(&c.m->bms, c.now, permyriad, ret_error, size);
         return end(&c, r, "state of charge set to %" PRId64 ".%02" PRId64 " %%", permyriad / 100, permyriad % 100);
 }
 
-static int command_accept_cells(void *userdata, const char *by, struct bus_reply *reply, char *ret_error,
-                                size_t size) {
+static int command_accept_cells(struct manager *m, const struct asker *asker, char *ret_error, size_t size) {
         struct command c;
         int r;
 
-        r = begin(&c, userdata, EVENT_COMMAND, by, reply, ret_error, size);
+        r = begin(&c, m, EVENT_COMMAND, asker, ret_error, size);
         if (r >= 0)
                 r = bms_accept_cells(&c.m->bms, c.now, ret_error, size);
         if (r >= 0)
@@ -221,12 +223,11 @@ static int command_accept_cells(void *userdata, const char *by, struct bus_reply
         return end(&c, r, "the number of cells heard was accepted");
 }
 
-static int command_clear_energy(void *userdata, const char *by, struct bus_reply *reply, char *ret_error,
-                                size_t size) {
+int command_clear_energy(struct manager *m, const struct asker *asker, char *ret_error, size_t size) {
         struct command c;
         int r;
 
-        r = begin(&c, userdata, EVENT_ENERGY_CLEARED, by, reply, ret_error, size);
+        r = begin(&c, m, EVENT_ENERGY_CLEARED, asker, ret_error, size);
         if (r >= 0)
                 r = bms_clear_energy(&c.m->bms, c.now, ret_error, size);
         return end(&c, r, "energy totals set to zero");
@@ -234,19 +235,14 @@ static int command_clear_energy(void *userdata, const char *by, struct bus_reply
 
 /* Changes nothing, so there is nothing to be recorded; answered when the copy is complete. */
 static void backup_done(void *userdata, int result) {
-        struct pending *p = userdata;
-        struct bus_reply *reply = p->reply;
-
-        p->reply = NULL;
-        bus_reply_done(reply, result, result < 0 ? strerror(-result) : NULL);
+        pending_end(userdata, result, result < 0 ? strerror(-result) : NULL);
 }
 
-static int command_backup(void *userdata, int fd, const char *by, struct bus_reply *reply, char *ret_error,
-                          size_t size) {
+static int command_backup(struct manager *m, int fd, const struct asker *asker, char *ret_error, size_t size) {
         struct command c;
         int r;
 
-        r = begin(&c, userdata, EVENT_COMMAND, by, reply, ret_error, size);
+        r = begin(&c, m, EVENT_COMMAND, asker, ret_error, size);
         if (r >= 0)
                 store_backup(c.m->store, fd, backup_done, c.p);
         return r;
@@ -318,18 +314,87 @@ static void read_storage_status(void *userdata, struct storage_status *ret_statu
         store_status(m->store, ret_status);
 }
 
+/* ---- by D-Bus ------------------------------------------------------------------------------- */
+
+static void answer_bus(void *reply, int result, const char *sentence) {
+        bus_reply_done(reply, result, sentence);
+}
+
+static struct asker from_bus(const char *by, struct bus_reply *reply) {
+        return (struct asker){by, answer_bus, reply};
+}
+
+static int bus_set(void *m, const struct settings *settings, const char *by, struct bus_reply *reply, char *ret_error,
+                   size_t size) {
+        const struct asker asker = from_bus(by, reply);
+
+        return command_set(m, settings, &asker, ret_error, size);
+}
+
+static int bus_set_pin(void *m, const char *pin, const char *by, struct bus_reply *reply, char *ret_error,
+                       size_t size) {
+        const struct asker asker = from_bus(by, reply);
+
+        return command_set_pin(m, pin, NULL, &asker, ret_error, size);
+}
+
+static int bus_confirm_settings(void *m, const char *by, struct bus_reply *reply, char *ret_error, size_t size) {
+        const struct asker asker = from_bus(by, reply);
+
+        return command_confirm_settings(m, &asker, ret_error, size);
+}
+
+static int bus_release(void *m, enum relay_id relay, const char *by, struct bus_reply *reply, char *ret_error,
+                       size_t size) {
+        const struct asker asker = from_bus(by, reply);
+
+        return command_release(m, relay, &asker, ret_error, size);
+}
+
+static int bus_recover(void *m, int64_t minutes, const char *by, struct bus_reply *reply, char *ret_error,
+                       size_t size) {
+        const struct asker asker = from_bus(by, reply);
+
+        return command_recover(m, minutes, &asker, ret_error, size);
+}
+
+static int bus_soc_set(void *m, int64_t permyriad, const char *by, struct bus_reply *reply, char *ret_error,
+                       size_t size) {
+        const struct asker asker = from_bus(by, reply);
+
+        return command_soc_set(m, permyriad, &asker, ret_error, size);
+}
+
+static int bus_accept_cells(void *m, const char *by, struct bus_reply *reply, char *ret_error, size_t size) {
+        const struct asker asker = from_bus(by, reply);
+
+        return command_accept_cells(m, &asker, ret_error, size);
+}
+
+static int bus_clear_energy(void *m, const char *by, struct bus_reply *reply, char *ret_error, size_t size) {
+        const struct asker asker = from_bus(by, reply);
+
+        return command_clear_energy(m, &asker, ret_error, size);
+}
+
+static int bus_backup(void *m, int fd, const char *by, struct bus_reply *reply, char *ret_error, size_t size) {
+        const struct asker asker = from_bus(by, reply);
+
+        return command_backup(m, fd, &asker, ret_error, size);
+}
+
 struct bus_callbacks commands_for_bus(struct manager *m) {
         return (struct bus_callbacks){
                 .snapshot = newest_snapshot,
-                .set = command_set,
-                .set_pin = command_set_pin,
-                .confirm_settings = command_confirm_settings,
-                .release = command_release,
-                .recover = command_recover,
-                .soc_set = command_soc_set,
-                .accept_cells = command_accept_cells,
-                .clear_energy = command_clear_energy,
-                .backup = command_backup,
+                .set = bus_set,
+                .set_pin = bus_set_pin,
+                .confirm_settings = bus_confirm_settings,
+                .release = bus_release,
+                .recover = bus_recover,
+                .soc_set = bus_soc_set,
+                .accept_cells = bus_accept_cells,
+                .clear_energy = bus_clear_energy,
+                .backup = bus_backup,
                 .read_events = read_events,
                 .read_history = read_history,
                 .read_days = read_days,

@@ -3,7 +3,7 @@
 
 /* What the manager's files share: manager.c (start, stop, the cycle), manager-commands.c (what the doors ask for),
  * manager-memory.c (what outlives this run: database, settings file, days),
- * manager-panel.c (LEDs, button, heartbeat), manager-ble.c (phones). */
+ * manager-panel.c (LEDs, button, heartbeat), manager-ble.c (phones), manager-asks.c (what phones ask for). */
 
 #include <systemd/sd-event.h>
 
@@ -18,10 +18,15 @@
 #include "store.h"
 #include "wall-clock.h"
 
+/* Tells whoever asked for a change what became of it, once, at once or later. 0: in force and on the card; < 0: in
+ * force, but not on the card, and the sentence is the end of "applied, not stored: ...". */
+typedef void (*command_done_t)(void *userdata, int result, const char *sentence);
+
 /* A change that is in force, and whose asker waits until it is on the card. */
 struct pending {
-        struct bus_reply *reply; /* NULL = entry not in use */
-        unsigned left;           /* parts of it not yet written */
+        command_done_t done; /* NULL = entry not in use */
+        void *userdata;
+        unsigned left; /* parts of it not yet written */
         int result;
 };
 
@@ -49,8 +54,10 @@ struct manager {
         struct serial *serial;
         struct output_port *output_port;
         struct bus *bus;
-        struct ble *ble; /* manager-ble.c; NULL = not enabled */
+        struct ble *ble;       /* manager-ble.c; NULL = not enabled */
         const char *phones_by; /* who asks for what the phones' door is doing just now; NULL = nobody */
+        struct asks *asks;     /* manager-asks.c; NULL = likewise */
+        bool answering_phone;  /* from within the door: it is told of a new snapshot afterwards */
 
         /* manager-panel.c */
         struct leds *leds;
@@ -146,6 +153,47 @@ int phones_list(void *userdata, struct bus_phone ret_phones[BUS_PHONES_MAX], siz
                 size_t size);
 int phones_remove(void *userdata, const char *address, const char *by, char *ret_error, size_t size);
 
+/* ---- manager-asks.c -------------------------------------------------------------------------------------------- */
+
+int asks_start(struct manager *m); /* before ble_new(); reads how phones are locked */
+void asks_stop(struct manager *m); /* after ble_free(): no PIN is compared any more. Waits for a bounded time */
+void asks_free(struct manager *m); /* after memory_stop(), for changes wait for the card */
+
+/* As of struct ble_callbacks. */
+void asks_take(struct manager *m, const char *phone, const struct phone_ask *ask, uint64_t token);
+
+/* The PIN is PIN_FIRST, and the owner does not allow changes with it. */
+bool asks_default_pin(const struct manager *m);
+
+/* The newest PIN is from this phone, which stays logged in; NULL = from no phone. */
+void asks_pin_by(struct manager *m, const char *phone);
+
+/* A PIN has come in force: everyone else has to log in again. */
+void asks_pin_changed(void *userdata);
+
+/* The owner has reset the PIN: no phone is locked any more. */
+void asks_unlock(struct manager *m);
+
+/* This phone is no longer on the list. */
+void asks_forget(struct manager *m, const char *phone);
+
 /* ---- manager-commands.c ---------------------------------------------------------------------------------------- */
+
+/* Who asks, by whichever door. */
+struct asker {
+        const char *by; /* "uid 1000 over D-Bus" */
+        command_done_t done;
+        void *userdata;
+};
+
+/* Changes that several doors can ask for. 0: done is called, at once or later, unless the store or the settings writer
+ * is freed first. Or -Exxx with a sentence: refused, nothing was changed, and done is not called; -EBUSY: try again. */
+int command_set(struct manager *m, const struct settings *settings, const struct asker *asker, char *ret_error,
+                size_t size);
+/* phone: its address, if it is one that asks, else NULL. */
+int command_set_pin(struct manager *m, const char *pin, const char *phone, const struct asker *asker, char *ret_error,
+                    size_t size);
+int command_soc_set(struct manager *m, int64_t permyriad, const struct asker *asker, char *ret_error, size_t size);
+int command_clear_energy(struct manager *m, const struct asker *asker, char *ret_error, size_t size);
 
 struct bus_callbacks commands_for_bus(struct manager *m);

@@ -285,6 +285,7 @@ int memory_start(struct manager *m, const struct memory_start *start) {
                                 &m->writer);
         if (r < 0)
                 return r;
+        settings_writer_watch_pin(m->writer, asks_pin_changed, m);
         if (!remembers(m)) {
                 log_info("No state directory: nothing is remembered beyond this run");
                 energy_restore(&m->bms.energy, zero);

@@ -31,8 +31,8 @@ static void on_pin_kept(void *userdata, int result) {
 }
 
 static void reset_pin(struct manager *m, const char *text) {
-        settings_writer_put_pin(m->writer, &m->kept, PIN_FIRST, on_pin_kept, m);
         phones_pin_reset(m);
+        settings_writer_put_pin(m->writer, &m->kept, PIN_FIRST, on_pin_kept, m);
         record(m, EVENT_SETTING, "pin", text);
 }
 

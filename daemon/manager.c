@@ -166,7 +166,8 @@ void manager_decided(struct manager *m, usec_t now, bool cycle) {
         panel_show(m, now, cycle);
         feed_output(m, now, cycle);
         bus_publish(m->bus, &m->snapshot);
-        ble_publish(m->ble);
+        if (!m->answering_phone)
+                ble_publish(m->ble);
         memory_snapshot(m, now);
         report_events(m);
         report_status(m, now);
@@ -372,6 +373,7 @@ struct manager *manager_free(struct manager *m) {
         serial_free(m->serial);
         phones_stop(m);
         memory_stop(m);
+        asks_free(m);
         output_port_free(m->output_port);
         bus_free(m->bus);
         sd_event_source_unref(m->refresh);

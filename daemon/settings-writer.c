@@ -29,6 +29,8 @@ struct settings_writer {
         char directory[256];
         settings_fault_t fault;
         void *userdata;
+        void (*pin_changed)(void *userdata); /* NULL = nobody is told */
+        void *pin_userdata;
         bool faulty, ending;
 
         struct kept_settings newest;
@@ -45,6 +47,7 @@ struct settings_writer {
                 char directory[256], pin[PIN_MAX];
                 uint64_t version, pin_version;
                 int result, pin_result;
+                bool pin_hashed;
         } job;
 };
 
@@ -94,9 +97,10 @@ static void run_job(void *userdata) {
         struct settings_writer *w = userdata;
 
         w->job.pin_result = w->job.pin[0] ? pin_hash(w->job.pin, w->job.settings.pin_hash) : 0;
+        w->job.pin_hashed = w->job.pin[0] && w->job.pin_result >= 0;
         explicit_bzero(w->job.pin, sizeof(w->job.pin));
         /* Without it the rest is kept all the same, and the PIN before it. */
-        w->job.result = settings_file_write(w->job.directory, &w->job.settings);
+        w->job.result = w->job.directory[0] ? settings_file_write(w->job.directory, &w->job.settings) : 0;
 }
 
 /* ---- in the loop ------------------------------------------------------------------------------------------------ */
@@ -120,12 +124,24 @@ static void start_job(struct settings_writer *w) {
                 w->running = false;
 }
 
+/* As soon as it is known, whether the card took it or not. */
+static void take_pin(struct settings_writer *w) {
+        if (!w->job.pin_hashed)
+                return;
+        memcpy(w->hash, w->job.settings.pin_hash, sizeof(w->hash));
+        if (w->job.pin_version == w->pin_version)
+                explicit_bzero(w->pin, sizeof(w->pin));
+        if (w->pin_changed && !w->ending)
+                w->pin_changed(w->pin_userdata);
+}
+
 static void finish_job(void *userdata) {
         struct settings_writer *w = userdata;
         const uint64_t version = w->job.version; /* answer() may start the next job */
         const int pin_result = w->job.pin_result;
 
         w->running = false;
+        take_pin(w);
         if (w->job.result < 0 && w->ending)
                 return; /* that was the last chance */
         if (w->job.result < 0) {
@@ -134,9 +150,8 @@ static void finish_job(void *userdata) {
                 arm(w);
                 return;
         }
-        memcpy(w->hash, w->job.settings.pin_hash, sizeof(w->hash));
         if (w->job.pin_version == w->pin_version)
-                explicit_bzero(w->pin, sizeof(w->pin));
+                explicit_bzero(w->pin, sizeof(w->pin)); /* one that cannot be hashed does not come back */
         w->written = version;
         tell_fault(w, 0);
         for (size_t i = 0; i < WAITERS_MAX; i++)
@@ -181,7 +196,7 @@ static void wait_for(struct settings_writer *w, bool pin, settings_done_t done, 
 
 static void put(struct settings_writer *w, const struct kept_settings *k, bool pin, settings_done_t done,
                 void *userdata) {
-        if (w->directory[0] == '\0') {
+        if (w->directory[0] == '\0' && !pin) {
                 if (done)
                         done(userdata, 0);
                 return;
@@ -200,11 +215,19 @@ void settings_writer_put(struct settings_writer *w, const struct kept_settings *
 
 void settings_writer_put_pin(struct settings_writer *w, const struct kept_settings *k, const char *pin,
                              settings_done_t done, void *userdata) {
-        if (w->directory[0] != '\0') {
-                (void)snprintf(w->pin, sizeof(w->pin), "%s", pin);
-                w->pin_version++;
-        }
+        (void)snprintf(w->pin, sizeof(w->pin), "%s", pin);
+        w->pin_version++;
+        w->retry_at = 0; /* hashed at once, whatever the card did before */
         put(w, k, true, done, userdata);
+}
+
+const char *settings_writer_pin_hash(const struct settings_writer *w) {
+        return w->hash;
+}
+
+void settings_writer_watch_pin(struct settings_writer *w, void (*changed)(void *userdata), void *userdata) {
+        w->pin_changed = changed;
+        w->pin_userdata = userdata;
 }
 
 int settings_writer_new(sd_event *event, const char *directory, const char *hash, settings_fault_t fault,

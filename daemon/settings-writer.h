@@ -31,6 +31,13 @@ struct settings_writer *settings_writer_free(struct settings_writer *w, usec_t a
 void settings_writer_put(struct settings_writer *w, const struct kept_settings *k, settings_done_t done,
                          void *userdata);
 
-/* The same with a new PIN, which must be well formed; hashed on the thread. */
+/* The same with a new PIN, which must be well formed; hashed on the thread. In force as soon as it is hashed, though
+ * the card refuses it, and also without a directory. */
 void settings_writer_put_pin(struct settings_writer *w, const struct kept_settings *k, const char *pin,
                              settings_done_t done, void *userdata);
+
+/* The hash of the PIN in force, valid until the loop's next turn; "": PIN_FIRST. */
+const char *settings_writer_pin_hash(const struct settings_writer *w);
+
+/* changed: called each time a PIN has come in force, before whoever asked for it is answered. */
+void settings_writer_watch_pin(struct settings_writer *w, void (*changed)(void *userdata), void *userdata);

@@ -14,6 +14,7 @@ If the machine itself was late by more than 50 ms meanwhile (a sleeper's alarm, 
 waiting for a processor), the trip is made once more; that more often than one time in three is a failure. Output is TAP.
 """
 
+import json
 import multiprocessing
 import os
 import random
@@ -62,11 +63,13 @@ class Session:
         self.waited_before = []
         self.smartbmsd = smartbmsd
         self.output = None
-        self.journal = None
+        self.scene = None
+        self.config, self.args = CONFIG, []
 
     def start(self):
         self.daemon = story.Daemon(self.smartbmsd, self.directory, self.bus.address,
-                                   CONFIG + f"output:\n  pty: {self.output_path}\n", wrapper=self.wrapper)
+                                   self.config + f"output:\n  pty: {self.output_path}\n", args=self.args,
+                                   wrapper=self.wrapper)
 
     def live(self):
         self.daemon.wait_line("serial: .* opened")
@@ -254,14 +257,14 @@ def journal_blocked(s):
         n = 0
         try:
             while True:
-                client.sendto(b"MESSAGE=full\n", s.journal.path)
+                client.sendto(b"MESSAGE=full\n", s.scene.path)
                 n += 1
         except BlockingIOError:
             assert n > 0, "the journal's socket took nothing"
 
     def undo():
         s.daemon.reading.set()
-        s.journal.start()
+        s.scene.start()
         lost_lines(s)
     return undo
 
@@ -320,9 +323,104 @@ class Journal:
                 daemon.came.notify_all()
 
     @staticmethod
-    def possible():
-        return subprocess.run(["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/run"], check=False,
-                              stderr=subprocess.DEVNULL).returncode == 0
+    def why_not():
+        possible = subprocess.run(["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/run"], check=False,
+                                  stderr=subprocess.DEVNULL).returncode == 0
+        return "" if possible else "no mount namespaces here, where a journal's socket could be played"
+
+    def close(self):
+        pass
+
+
+# ---- phones
+
+
+def log_in_for_ever(address, phone, count):
+    """A right PIN again and again, as fast as it is answered."""
+    harness.end_with_parent()
+    Phones.rig()
+    bluetoothd = rig.Bluetoothd(address, "/nonexistent")
+    bluetoothd.control = rig.dbus.bus.BusConnection(address)
+    p = Phones.phone(bluetoothd, phone)
+    while True:
+        Phones.ask(p, 0x01, Phones.PIN)
+        count.value += 1
+
+
+class Phones:
+    """Two of them are paired; ../ble has the stand-in for bluetoothd."""
+
+    WRAPPER = ()
+    ADDRESSES = ("C0:11:22:33:44:55", "C0:11:22:33:44:66")
+    CONTROL = "bdfe0018-d380-4bb9-9d5e-d850cd6a319e"
+    PIN = b"24680"
+
+    def __init__(self, session):
+        self.rig()
+        self.session = session
+        state = os.path.join(session.directory, "state")
+        os.mkdir(state)
+        with open(os.path.join(state, "phones"), "w", encoding="utf-8") as f:
+            f.writelines(f"{p} random - - a phone\n" for p in self.ADDRESSES)
+        with open(os.path.join(session.directory, "bonds.json"), "w", encoding="utf-8") as f:
+            json.dump([{"address": p, "random": True, "identity": p, "identity_random": True, "io": "KeyboardDisplay",
+                        "subscribed": []} for p in self.ADDRESSES], f)
+        session.config += "ble:\n  enabled: on\n"
+        session.args = ["--state", state]
+        self.bluetoothd = rig.Bluetoothd(session.bus.address, session.directory)
+
+    @staticmethod
+    def rig():
+        global rig  # only this condition needs python3-dbus
+        sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ble"))
+        rig = __import__("rig")
+
+    @staticmethod
+    def why_not():
+        found = subprocess.run([sys.executable, "-c", "import dbus, gi"], check=False, stderr=subprocess.DEVNULL)
+        return "" if found.returncode == 0 else "no python3-dbus and python3-gi"
+
+    @staticmethod
+    def phone(bluetoothd, address):
+        p = rig.Phone.__new__(rig.Phone)  # it is one that the stand-in knows already
+        p.bluetoothd, p.address, p.identity = bluetoothd, address, address
+        return p
+
+    @staticmethod
+    def ask(phone, operation, pin):
+        """docs/bluetooth.md, control point: done."""
+        assert phone.write(Phones.CONTROL, bytes([1, operation]) + pin) == 0
+        while (answer := phone.read(Phones.CONTROL))[2] == 0:
+            harness.time.sleep(0.002)
+        assert answer[2] == 1, answer
+
+    def start(self):
+        self.bluetoothd.start()
+
+    def close(self):
+        self.bluetoothd.kill()
+
+
+def phones_log_in(s):
+    s.daemon.wait_line(rig.READY)
+    phones = [Phones.phone(s.scene.bluetoothd, a).connect() for a in Phones.ADDRESSES]
+    Phones.ask(phones[0], 0x01, b"1234")
+    Phones.ask(phones[0], 0x02, Phones.PIN)  # the first one is no work
+    counts = [multiprocessing.Value("L", 0) for _ in phones]
+    processes = [multiprocessing.Process(target=log_in_for_ever, args=(s.bus.address, p.address, n), daemon=True)
+                 for p, n in zip(phones, counts)]
+    for p in processes:
+        p.start()
+    harness.time.sleep(1)
+    before = [n.value for n in counts]
+
+    def undo():
+        assert all(p.is_alive() for p in processes), "a phone no longer logs in"
+        assert all(n.value > b for n, b in zip(counts, before)), "no PIN was compared meanwhile"
+        for p in processes:
+            p.terminate()
+            p.join()
+    return undo
 
 
 CONDITIONS = [
@@ -332,21 +430,22 @@ CONDITIONS = [
     ("journal's socket blocked", journal_blocked, Journal),
     ("slow D-Bus clients", slow_client, None),
     ("flooding D-Bus client", flooding_client, None),
+    ("phones that log in", phones_log_in, Phones),
 ]
 
 
-def measure(smartbmsd, bring, journal, trips, dice, canary):
+def measure(smartbmsd, bring, scene, trips, dice, canary):
     """Returns the seconds of each trip, and how late the machine was in those that were made once more."""
     seconds, late = [], []
     while len(seconds) < trips:
         assert len(late) <= max(5, trips // 3), f"the machine is too late to measure here: {late}"
-        s = Session(smartbmsd, dice, canary, wrapper=journal.WRAPPER if journal else ())
+        s = Session(smartbmsd, dice, canary, wrapper=scene.WRAPPER if scene else ())
         undo = None
         try:
-            s.journal = journal(s) if journal else None
+            s.scene = scene(s) if scene else None
             s.start()
-            if s.journal:
-                s.journal.start()
+            if s.scene:
+                s.scene.start()
             s.live()
             undo = bring(s)
             for relays, beyond in TRIPS_OF_A_DAEMON[:trips - len(seconds)]:
@@ -357,6 +456,8 @@ def measure(smartbmsd, bring, journal, trips, dice, canary):
         finally:
             if undo:
                 undo()
+            if s.scene:
+                s.scene.close()
             s.close()
     return seconds, late
 
@@ -373,12 +474,13 @@ def main():
     chosen = [c for c in CONDITIONS if all(w in c[0] for w in words)]
     print(f"1..{len(chosen)}", flush=True)
     canary, failed = Canary(), False
-    for n, (title, bring, journal) in enumerate(chosen, 1):
-        if journal and not journal.possible():
-            print(f"ok {n} - {title} # SKIP no mount namespaces here, where a journal's socket could be played", flush=True)
+    for n, (title, bring, scene) in enumerate(chosen, 1):
+        why_not = scene.why_not() if scene else ""
+        if why_not:
+            print(f"ok {n} - {title} # SKIP {why_not}", flush=True)
             continue
         try:
-            seconds, late = measure(smartbmsd, bring, journal, trips, random.Random(n), canary)
+            seconds, late = measure(smartbmsd, bring, scene, trips, random.Random(n), canary)
             over = sum(x > BOUND for x in seconds)
             figures = ", ".join(f"{what} {1000 * quantile(seconds, part):.1f}" for what, part in
                                 (("median", 0.5), ("90 %", 0.9), ("99 %", 0.99), ("most", 1)))

@@ -571,6 +571,59 @@ static void test_pin(void **state) {
         sd_event_unref(event);
 }
 
+static void count(void *userdata) {
+        unsigned *n = userdata;
+
+        (*n)++;
+}
+
+/* A PIN holds as soon as it is hashed: also when the card refuses it, and without a directory. */
+static void test_pin_in_force(void **state) {
+        const struct kept_settings k = settings_of(3600);
+        struct settings_writer *w = NULL;
+        char elsewhere[80], text[200];
+        struct kept_settings got;
+        sd_event *event = NULL;
+        struct told told = {0};
+        unsigned changed = 0;
+
+        (void)state;
+        assert_return_code(sd_event_new(&event), 0);
+        assert_int_equal(settings_writer_new(event, "", "", on_fault, &told, &w), 0);
+        settings_writer_watch_pin(w, count, &changed);
+        settings_writer_put(w, &k, on_done, &told);
+        assert_int_equal(told.ok, 1); /* at once */
+        assert_string_equal(settings_writer_pin_hash(w), "");
+        settings_writer_put_pin(w, &k, "24680", on_done, &told);
+        assert_true(loop_until(event, &told.done, 2, 10 * USEC_PER_SEC));
+        assert_int_equal(told.ok, 2);
+        assert_int_equal(changed, 1);
+        assert_true(pin_matches("24680", settings_writer_pin_hash(w)));
+        assert_null(settings_writer_free(w, USEC_PER_SEC));
+
+        told = (struct told){0};
+        snprintf(elsewhere, sizeof(elsewhere), "%s-away", directory);
+        assert_int_equal(settings_writer_new(event, directory, "", on_fault, &told, &w), 0);
+        settings_writer_watch_pin(w, count, &changed);
+        assert_return_code(rename(directory, elsewhere), errno);
+        settings_writer_put_pin(w, &k, "13579", on_done, &told);
+        assert_true(loop_until(event, &told.faults, 1, 2 * USEC_PER_SEC));
+        assert_int_equal(told.done, 0);
+        assert_int_equal(changed, 2);
+        assert_true(pin_matches("13579", settings_writer_pin_hash(w)));
+        settings_writer_put_pin(w, &k, "97531", on_done, &told); /* while it waits to try again */
+        assert_true(loop_until(event, &changed, 3, USEC_PER_SEC));
+        assert_true(pin_matches("97531", settings_writer_pin_hash(w)));
+        assert_return_code(rename(elsewhere, directory), errno);
+        assert_true(loop_until(event, &told.faults, 3, 8 * USEC_PER_SEC));
+        assert_string_equal(told.fault, "");
+        assert_int_equal(changed, 3); /* not once more */
+        assert_null(settings_writer_free(w, USEC_PER_SEC));
+        assert_int_equal(read_now(&got, text), SETTINGS_FILE_GOOD);
+        assert_true(pin_matches("97531", got.pin_hash));
+        sd_event_unref(event);
+}
+
 #define IN_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, make_directory, remove_directory)
 
 int main(void) {
@@ -591,6 +644,7 @@ int main(void) {
                 IN_DIRECTORY(test_writer),
                 IN_DIRECTORY(test_trouble_and_recovery),
                 IN_DIRECTORY(test_pin),
+                IN_DIRECTORY(test_pin_in_force),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
