@@ -72,6 +72,10 @@ class Client:
         answer = self.connection.call_blocking(NAME, PATH, f"{NAME}.{interface}", method, signature, args, timeout=10)
         return plain(answer)
 
+    def send(self, interface, method):
+        """A call whose answer nobody waits for."""
+        self.connection.call_async(NAME, PATH, f"{NAME}.{interface}", method, "", (), None, None)
+
     def get(self, interface, name):
         return plain(self.connection.call_blocking(NAME, PATH, dbus.PROPERTIES_IFACE, "Get", "ss",
                                                    (f"{NAME}.{interface}", name)))
