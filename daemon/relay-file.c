@@ -198,7 +198,8 @@ bad:
 
 /* ---- file ------------------------------------------------------------------------------------------------------- */
 
-static int write_new(int directory, const char *text, size_t size) {
+/* lasting: on the card, too, when this returns. */
+static int write_new(int directory, const char *text, size_t size, bool lasting) {
         int fd, r = 0;
 
         (void)unlinkat(directory, RELAY_FILE_NAME ".new", 0); /* of a run that died while writing it */
@@ -212,25 +213,14 @@ static int write_new(int directory, const char *text, size_t size) {
                 else if (w == 0 || errno != EINTR)
                         r = w == 0 ? -EIO : -errno;
         }
+        if (r == 0 && lasting && fsync(fd) < 0)
+                r = -errno;
         if (close(fd) < 0 && r == 0)
                 r = -errno;
         if (r == 0 && renameat(directory, RELAY_FILE_NAME ".new", directory, RELAY_FILE_NAME) < 0)
                 r = -errno;
-        return r;
-}
-
-int relay_file_write(const char *directory, const struct relay_coils *coils) {
-        char text[FILE_MAX];
-        int fd, r, size;
-
-        size = relay_coils_format(coils, text, sizeof(text));
-        if (size < 0)
-                return size;
-        fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return -errno;
-        r = write_new(fd, text, (size_t)size); /* no fsync: /run does not outlive the power, and need not */
-        (void)close(fd);
+        if (r == 0 && lasting && fsync(directory) < 0)
+                r = -errno;
         return r;
 }
 
@@ -247,6 +237,43 @@ static ssize_t read_whole(int fd, char *ret, size_t size) {
                         n += (size_t)r;
         }
         return (ssize_t)n;
+}
+
+static bool is_there(int directory, const char *text, size_t size) {
+        char old[FILE_MAX];
+        ssize_t n;
+        int fd;
+
+        fd = openat(directory, RELAY_FILE_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+        if (fd < 0)
+                return false;
+        n = read_whole(fd, old, sizeof(old));
+        (void)close(fd);
+        return n >= 0 && (size_t)n == size && memcmp(old, text, size) == 0;
+}
+
+static int put(const char *directory, const struct relay_coils *coils, bool lasting) {
+        char text[FILE_MAX];
+        int fd, r = 0, size;
+
+        size = relay_coils_format(coils, text, sizeof(text));
+        if (size < 0)
+                return size;
+        fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        if (!lasting || !is_there(fd, text, (size_t)size))
+                r = write_new(fd, text, (size_t)size, lasting);
+        (void)close(fd);
+        return r;
+}
+
+int relay_file_write(const char *directory, const struct relay_coils *coils) {
+        return put(directory, coils, false);
+}
+
+int relay_file_keep(const char *directory, const struct relay_coils *coils) {
+        return put(directory, coils, true);
 }
 
 int relay_file_read(const char *path, struct relay_coils *ret, char *ret_why, size_t size) {

@@ -12,7 +12,10 @@
  *
  * relay, coil, length of the pulse in ms that opens the relay (0: this coil opens nothing, and is only to be without
  * current), the level under which it is under current, and the line, whose name comes last because it may contain
- * blanks. A file that is not like this to the last byte is refused whole: a wrong line must not be driven. */
+ * blanks. A file that is not like this to the last byte is refused whole: a wrong line must not be driven.
+ *
+ * A copy is kept in the state directory. /run is empty after a power cut, and a latching relay is not: should the
+ * config not load then, relays-open has the copy to go by. */
 
 #include "config.h"
 
@@ -44,6 +47,9 @@ int relay_coils_parse(const char *text, size_t size, struct relay_coils *ret, ch
 
 /* Replaces RELAY_FILE_NAME in the directory at once. 0 or -Exxx. */
 int relay_file_write(const char *directory, const struct relay_coils *coils);
+
+/* The same, so that it outlives the power; writes nothing if the file there says so already. Waits for the card. */
+int relay_file_keep(const char *directory, const struct relay_coils *coils);
 
 /* -ENOENT: there is none; -EBADMSG; -Exxx; each with a sentence. */
 int relay_file_read(const char *path, struct relay_coils *ret, char *ret_why, size_t size);

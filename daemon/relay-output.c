@@ -296,18 +296,21 @@ void relay_output_open_both(struct relay_output *o, enum relay_id first) {
 }
 
 /* For relays-open, before any line is taken: from then on our death may leave a relay closed. */
-static void write_file(const struct config *config) {
+static void write_files(const struct config *config) {
         struct relay_coils coils;
         int r;
 
-        if (!config->runtime_directory[0])
-                return;
         relay_coils_of(config, &coils);
-        r = relay_file_write(config->runtime_directory, &coils);
+        r = config->runtime_directory[0] ? relay_file_write(config->runtime_directory, &coils) : 0;
         if (r < 0)
                 log_error("Cannot write %s/" RELAY_FILE_NAME ": %s; should smartbmsd die, a latching relay stays as it "
                           "is until smartbmsd is back",
                           config->runtime_directory, strerror(-r));
+        r = config->state_directory[0] ? relay_file_keep(config->state_directory, &coils) : 0;
+        if (r < 0)
+                log_error("Cannot write %s/" RELAY_FILE_NAME ": %s; should the power fail, and the config not load "
+                          "then, a latching relay stays as it is",
+                          config->state_directory, strerror(-r));
 }
 
 static int start_gpio(struct relay_output *o) {
@@ -344,7 +347,7 @@ int relay_output_new(sd_event *event, const struct config *config,
         for (int i = 0; i < _RELAY_MAX; i++)
                 o->relays[i] = (struct output_relay){
                         .owner = o, .id = (enum relay_id)i, .config = &o->config.relays[i]};
-        write_file(config);
+        write_files(config);
         if (config->relay_driver == RELAY_DRIVER_GPIO)
                 r = start_gpio(o);
         if (r < 0) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /* relays-open [FILE]: what ExecStopPost= runs when smartbmsd has ended, by whatever cause. Opens every relay that the
- * file (by default $RUNTIME_DIRECTORY/relays) says smartbmsd drove. Small on purpose: it needs the GPIO library and
- * nothing else, so that it works when memory, disk or whatever smartbmsd died of is in a bad way. 2 s at most. */
+ * file (by default $RUNTIME_DIRECTORY/relays, else the copy $STATE_DIRECTORY/relays: see relay-file.h) says smartbmsd
+ * drove. Small on purpose: it needs the GPIO library and nothing else, so that it works when memory, disk or whatever
+ * smartbmsd died of is in a bad way. 2 s at most. */
 
 #include <errno.h>
 #include <signal.h>
@@ -34,17 +35,19 @@ static int limit_time(void) {
 }
 
 /* systemd may name several directories, with colons between them: ours is the first. */
-static int choose_file(int argc, char *argv[], char *ret, size_t size) {
-        const char *directory = getenv("RUNTIME_DIRECTORY");
+static int read_in(const char *variable, struct relay_coils *ret, char *ret_path, size_t path_size, char *ret_why,
+                   size_t size) {
+        const char *directory = getenv(variable);
         int n;
 
-        if (argc == 2 && argv[1][0] != '-')
-                n = snprintf(ret, size, "%s", argv[1]);
-        else if (argc == 1 && directory && directory[0])
-                n = snprintf(ret, size, "%.*s/" RELAY_FILE_NAME, (int)strcspn(directory, ":"), directory);
-        else
-                return -EINVAL;
-        return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+        if (!directory || !directory[0])
+                return -ENOENT;
+        n = snprintf(ret_path, path_size, "%.*s/" RELAY_FILE_NAME, (int)strcspn(directory, ":"), directory);
+        if (n < 0 || (size_t)n >= path_size) {
+                (void)snprintf(ret_why, size, "%s is too long a path", variable);
+                return -ENAMETOOLONG;
+        }
+        return relay_file_read(ret_path, ret, ret_why, size);
 }
 
 int main(int argc, char *argv[]) {
@@ -53,13 +56,23 @@ int main(int argc, char *argv[]) {
         char path[300], why[128];
         int r;
 
-        if (choose_file(argc, argv, path, sizeof(path)) < 0) {
-                fputs("Usage: relays-open [FILE]   (default: $RUNTIME_DIRECTORY/" RELAY_FILE_NAME ")\n", stderr);
+        if (argc > 2 || (argc == 2 && argv[1][0] == '-') ||
+            (argc == 1 && !getenv("RUNTIME_DIRECTORY") && !getenv("STATE_DIRECTORY"))) {
+                fputs("Usage: relays-open [FILE]   (default: $RUNTIME_DIRECTORY/" RELAY_FILE_NAME
+                      ", else $STATE_DIRECTORY/" RELAY_FILE_NAME ")\n",
+                      stderr);
                 return 2;
         }
         if (limit_time() < 0)
                 fputs("relays-open: cannot limit its own time\n", stderr);
-        r = relay_file_read(path, &coils, why, sizeof(why));
+        if (argc == 2) {
+                (void)snprintf(path, sizeof(path), "%s", argv[1]);
+                r = relay_file_read(argv[1], &coils, why, sizeof(why));
+        } else {
+                r = read_in("RUNTIME_DIRECTORY", &coils, path, sizeof(path), why, sizeof(why));
+                if (r == -ENOENT) /* of this boot; the contacts may be as an earlier one left them */
+                        r = read_in("STATE_DIRECTORY", &coils, path, sizeof(path), why, sizeof(why));
+        }
         if (r == -ENOENT) /* smartbmsd never came so far as to take a line */
                 return EXIT_SUCCESS;
         if (r < 0) {

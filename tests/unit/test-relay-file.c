@@ -222,6 +222,47 @@ static void test_file(void **state) {
         assert_int_equal(relay_file_read(path, &read, why, sizeof(why)), -EBADMSG);
         assert_int_equal(unlink(path), 0);
         assert_int_equal(relay_file_write("/tmp/smartbms-nowhere", &coils), -ENOENT);
+        assert_int_equal(relay_file_keep("/tmp/smartbms-nowhere", &coils), -ENOENT);
+        assert_int_equal(rmdir(directory), 0);
+}
+
+/* On the card it is written when it says something else, and only then. */
+static void test_keep(void **state) {
+        char directory[] = "/tmp/smartbms-relays-XXXXXX", path[64], why[160];
+        struct relay_coils coils = {0}, read;
+        struct stat first, st;
+        struct config c;
+
+        (void)state;
+        assert_non_null(mkdtemp(directory));
+        (void)snprintf(path, sizeof(path), "%s/relays", directory);
+        config_of("  driver: gpio\n"
+                  "  charge: {type: latching, set: A, reset: B}\n"
+                  "  load: {type: monostable, line: C}\n",
+                  &c);
+        relay_coils_of(&c, &coils);
+        assert_int_equal(relay_file_keep(directory, &coils), 0);
+        assert_int_equal(lstat(path, &first), 0);
+        assert_int_equal(relay_file_keep(directory, &coils), 0);
+        assert_int_equal(lstat(path, &st), 0);
+        assert_int_equal(st.st_ino, first.st_ino);
+        assert_true(st.st_mtim.tv_sec == first.st_mtim.tv_sec && st.st_mtim.tv_nsec == first.st_mtim.tv_nsec);
+
+        coils.n = 2; /* only the charge relay's */
+        assert_int_equal(relay_file_keep(directory, &coils), 0);
+        assert_int_equal(relay_file_read(path, &read, why, sizeof(why)), 0);
+        assert_int_equal(read.n, 2);
+
+        /* cut short, as by a card that lost its end; and a link, which is not followed */
+        assert_int_equal(truncate(path, 20), 0);
+        assert_int_equal(relay_file_keep(directory, &coils), 0);
+        assert_int_equal(relay_file_read(path, &read, why, sizeof(why)), 0);
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(symlink("/tmp/smartbms-nowhere", path), 0);
+        assert_int_equal(relay_file_keep(directory, &coils), 0);
+        assert_int_equal(lstat(path, &st), 0);
+        assert_true(S_ISREG(st.st_mode));
+        assert_int_equal(unlink(path), 0);
         assert_int_equal(rmdir(directory), 0);
 }
 
@@ -230,6 +271,7 @@ int main(void) {
                 cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_contacts_v2),
                 cmocka_unit_test(test_nothing_to_do), cmocka_unit_test(test_nonsense),
                 cmocka_unit_test(test_every_byte),    cmocka_unit_test(test_file),
+                cmocka_unit_test(test_keep),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -155,10 +155,10 @@ static void test_losses_while_all_are_being_written(void **state) {
         loop_for(r.event, 200 * USEC_PER_MSEC);
         for (int i = 0; i < 10; i++)
                 put_event(&r, "more");
-        loop_for(r.event, USEC_PER_SEC);
+        assert_true(loop_until(r.event, &r.done, STORE_EVENTS_QUEUED + 10, 20 * USEC_PER_SEC));
         store_status(r.store, &status);
         assert_int_equal(r.full, status.lost_events);
-        assert_int_equal(r.ok + r.full, STORE_EVENTS_QUEUED + 10);
+        assert_int_equal(r.ok + r.late + r.full, STORE_EVENTS_QUEUED + 10); /* late: on a machine that is busy */
         end(&r);
         assert_int_equal(ask("SELECT count(*) FROM events WHERE kind = 'command'"), STORE_EVENTS_QUEUED + 10 - r.full);
         assert_int_equal(ask("SELECT count(*) FROM events WHERE kind = 'store'"), r.full > 0);
