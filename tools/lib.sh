@@ -25,6 +25,8 @@ packages_valgrind=(valgrind libc6-dbg)
 packages_deb=(dpkg-dev debhelper pkgconf systemd lintian git)
 # For tests/vm: an emulated machine, and what its file system is made with. Not installed by tools/check.
 packages_vm=(qemu-system-x86 qemu-utils mmdebstrap e2fsprogs cpio gcc libc6-dev git python3)
+# For tests/vm/rpi, beside it: an emulated Raspberry Pi. Not installed by tools/check either.
+packages_rpi=(qemu-system-arm mmdebstrap cpio git python3)
 
 # Those of the named packages that are not installed, one a line.
 missing_packages() {
