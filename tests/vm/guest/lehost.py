@@ -212,12 +212,16 @@ class Controller:
             raise OSError(f"HCI command {opcode:04x}: error {data[0]:02x}")
         return data
 
+    @staticmethod
+    def packets(handle, cid, payload):
+        whole = struct.pack("<HH", len(payload), cid) + payload
+        pieces = [whole[start:start + 27] for start in range(0, len(whole), 27)]
+        return b"".join(struct.pack("<BHH", 2, handle | (0x1000 if i else 0), len(piece)) + piece
+                        for i, piece in enumerate(pieces))
+
     def send(self, handle, cid, payload):
-        packet = struct.pack("<HH", len(payload), cid) + payload
         with self.lock:
-            for start in range(0, len(packet), 27):
-                piece = packet[start:start + 27]
-                self.socket.sendall(struct.pack("<BHH", 2, handle | (0x1000 if start else 0), len(piece)) + piece)
+            self.socket.sendall(self.packets(handle, cid, payload))
 
     def scan(self, seconds, own=PUBLIC):
         """Each (address, its type, kind, data) that is advertised within the time."""
@@ -411,6 +415,10 @@ class Phone:
             self.controller.send(handle, cid, payload)
         except OSError:
             raise LinkLost("the controller is gone") from None
+
+    def acl(self, cid, payload):
+        """What send() would give to the controller."""
+        return self.controller.packets(self.handle, cid, payload)
 
     def await_(self, q, seconds, text):
         try:
