@@ -4,6 +4,7 @@
 is, changes the PIN and V-max, and prints what it knows as JSON."""
 
 import asyncio
+import contextlib
 import json
 import struct
 import sys
@@ -85,9 +86,9 @@ async def find(adapter):
     sys.exit("not found")
 
 
-async def main(adapter, pin, new_pin):
+async def main(told, adapter, pin, new_pin):
     device = await find(adapter)
-    told = {"name": device.name}
+    told["name"] = device.name
     async with BleakClient(device, adapter=adapter, timeout=30) as client:
         heard = {"pack": [], "power": []}
         await client.start_notify(PACK, lambda _, value: heard["pack"].append(pack(value)))
@@ -129,7 +130,10 @@ async def main(adapter, pin, new_pin):
         told["why"] = (await control.ask(0x20, b"\x02\x00"))[1].decode()
         await asyncio.sleep(4)
         told["heard"] = heard
-    print(json.dumps(told))
 
 
-asyncio.run(main(*sys.argv[1:4]))
+told = {}
+# bleak closes its connection to the bus when it sees the phone's end, and may then miss the answer to its own Disconnect.
+with contextlib.suppress(EOFError):
+    asyncio.run(main(told, *sys.argv[1:4]))
+print(json.dumps(told))

@@ -4,6 +4,7 @@
 phone-by-line.py ADAPTER PIN. Reads all queries, streams for a while, sets V-max to 3.55 V, and prints what it knows as JSON."""
 
 import asyncio
+import contextlib
 import json
 import sys
 
@@ -76,8 +77,7 @@ async def stream(line, told):
     told["soc"] = field(e[3])
 
 
-async def main(adapter, pin):
-    told = {}
+async def main(told, adapter, pin):
     device = await find(adapter)
     async with BleakClient(device, adapter=adapter, timeout=30) as client:
         line = Line(client)
@@ -93,7 +93,10 @@ async def main(adapter, pin):
         told["too_high"] = [await line.ask("04-050!"), await line.ask("00-051!")]
         told["vmax_after"] = field((await line.query("S2@"))[1]) * 5
         told["unknown"] = await line.ask("01-019!")
-    print(json.dumps(told))
 
 
-asyncio.run(main(*sys.argv[1:3]))
+told = {}
+# bleak closes its connection to the bus when it sees the phone's end, and may then miss the answer to its own Disconnect.
+with contextlib.suppress(EOFError):
+    asyncio.run(main(told, *sys.argv[1:3]))
+print(json.dumps(told))
