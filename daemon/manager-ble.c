@@ -37,6 +37,7 @@ static void phones_view(void *userdata, struct phone_view *ret_view) {
                 .snapshot = &m->snapshot,
                 .default_pin = asks_default_pin(m),
         };
+        past_show(m, ret_view);
         if (!wall_usec.known)
                 return;
         ret_view->wall_sec = some64(wall_usec.value / (int64_t)USEC_PER_SEC);

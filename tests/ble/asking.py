@@ -43,6 +43,7 @@ class Asking(unittest.TestCase):
         if lock is not None:
             with open(self.path("pin-lock"), "w", encoding="utf-8") as f:
                 f.write(lock)
+        self.options = options
         self.config = f"cells: 4\nsettings:\n{settings}ble:\n  enabled: on\n{config}"
         self.r = harness.Rig(SMARTBMSD, period=0.5, config=self.config, args=["--state", self.state], **options)
         self.enterContext(self.r)
@@ -69,7 +70,7 @@ class Asking(unittest.TestCase):
             self.r.daemon.stop()
         since = harness.now()
         self.r.daemon = harness.Daemon(SMARTBMSD, self.r.directory, self.r.bus.address, self.config,
-                                       args=["--state", self.state])
+                                       args=["--state", self.state], **self.options)
         self.r.daemon.wait_line(rig.READY, since)
 
     def path(self, name):
