@@ -20,7 +20,7 @@ SMARTBMSD, SMARTBMSCTL = (os.path.abspath(a) for a in sys.argv[1:3])
 CONTROL = "bdfe0018-d380-4bb9-9d5e-d850cd6a319e"
 RX, TX = ("6e40000%d-b5a3-f393-e0a9-e50e24dcca9e" % n for n in (2, 3))
 ADDRESS, OTHER = "C0:11:22:33:44:55", "C0:11:22:33:44:66"
-BY = f"{ADDRESS} (Ann's phone) over Bluetooth"
+BY = "phone 44:55 over Bluetooth"
 
 # docs/bluetooth.md, control point
 LOG_IN, CHANGE_PIN, CLEAR_ENERGY, SET_SOC, WRITE_SETTINGS = 0x01, 0x02, 0x03, 0x04, 0x11
