@@ -480,7 +480,12 @@ class Phone:
         self.start_encryption(self.bonds[self.peer])
 
     def start_encryption(self, key):
-        self.controller.command(0x2019, struct.pack("<H8sH16s", self.handle, bytes(8), 0, key[::-1]))
+        handle = self.handle
+        if handle is None:
+            raise LinkLost(f"disconnected (reason {self.lost}): encryption")
+        status = self.controller.command(0x2019, struct.pack("<H8sH16s", handle, bytes(8), 0, key[::-1]), status_only=True)[0]
+        if status:  # 0x02: the link has ended meanwhile
+            raise LinkLost(f"HCI error {status:#04x}: encryption")
         status, on = self.await_(self.encryptions, 10, "encryption")
         if status or not on:
             raise PairingFailed(None, f"no encryption: HCI error {status:#04x}")

@@ -72,7 +72,7 @@ class Radio:
                                         stderr=subprocess.DEVNULL)
         wait(lambda: len(list(pathlib.Path("/sys/class/bluetooth").glob("hci*"))) >= self.controllers, 10,
              "the kernel has the controllers")
-        wait(pathlib.Path("/tmp/bt-server-le").is_socket, 5, "btvirt has its socket")
+        wait(pathlib.Path("/tmp/bt-server-le").is_socket, 20, "btvirt has its socket")
 
     def stop(self):
         """All controllers go, the phones' too."""
