@@ -30,3 +30,9 @@ enum hardware_adc {
 #define HARDWARE_CELL_CLOCK_HZ 2000000UL /* RC oscillator 8 MHz / 4 */
 #define HARDWARE_IN_CLOCK_HZ 3686400UL   /* crystal */
 #define HARDWARE_BAUD 9600UL
+
+/* Timer 1 runs free, on both boards, and is their only clock: 32 us a step on a cell board, 17.36 us on the IN board, where
+ * six steps are one bit. */
+#define HARDWARE_TIMER_PRESCALER 64UL
+#define HARDWARE_CELL_TICK_HZ (HARDWARE_CELL_CLOCK_HZ / HARDWARE_TIMER_PRESCALER) /* 31250 */
+#define HARDWARE_IN_TICK_HZ (HARDWARE_IN_CLOCK_HZ / HARDWARE_TIMER_PRESCALER)     /* 57600 */

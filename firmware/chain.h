@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* A cell board's part in the chain: the relay that passes the 58-byte frame on byte by byte and alters it on the way, and
+ * the orphan frame that starts when nothing comes any more. Rules R1..R8, R10, R11 and R14 of docs/chain.md.
+ *
+ * Pure: bytes and time are arguments, the state is the caller's. Time is in ticks of the board's own timer
+ * (HARDWARE_CELL_TICK_HZ, 32 us nominal), 32 bits wide, and may wrap. Freestanding C99; int may have 16 bits; no call goes
+ * deeper than a few levels, nothing recurses.
+ *
+ * Knows no register and no unit: a reading is what stands in the frame. Does not measure, trim, or decide on the bypass.
+ *
+ * Calling: chain_receive(), chain_transmit() and chain_tick() from interrupts or with interrupts locked; everything else
+ * with interrupts locked. Whenever a call may have produced bytes to send, chain_sending() is true until chain_transmit()
+ * has handed out the last of them. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "frame.h"
+#include "hardware.h"
+
+#define CHAIN_TICK_HZ HARDWARE_CELL_TICK_HZ
+#define CHAIN_TICKS_MS(ms) ((uint32_t)(ms) * CHAIN_TICK_HZ / UINT32_C(1000))
+
+/* One byte with its start and stop bit: 10 bits at 9600 baud, 1042 us. */
+#define CHAIN_BYTE_TICKS ((10 * CHAIN_TICK_HZ + HARDWARE_BAUD / 2) / HARDWARE_BAUD)
+#define CHAIN_SILENCE_TICKS CHAIN_TICKS_MS(20)              /* R1 */
+#define CHAIN_GAP_TICKS (3 * CHAIN_BYTE_TICKS)              /* R3 */
+#define CHAIN_QUIET_TICKS CHAIN_TICKS_MS(100)               /* R10: the hold-off, R12: the silence before an interval */
+#define CHAIN_CYCLE_TICKS CHAIN_TICK_HZ                     /* R10: a cycle not measured yet: 1.0 s */
+#define CHAIN_BURST_BYTES 30                                /* R10: so many bytes are a message */
+#define CHAIN_DEAF_CYCLES 10                                /* R10: so long without a good frame: as no message */
+#define CHAIN_TRUST_FRAMES 3                                /* R10: ... until so many good ones in a row */
+#define CHAIN_RING 16                                       /* R2: bytes to send; a power of two */
+#define CHAIN_DAMAGE UINT8_C(0xA5)                          /* R4 */
+#define CHAIN_ORPHAN_STATUS (FRAME_STATUS_NOT_CALIBRATED | FRAME_STATUS_COMMUNICATION_ERROR) /* R11: 0x84 */
+
+/* A cell's reading as it stands in the frame. 0 is unknown, for both. */
+struct chain_reading {
+        uint16_t voltage;     /* FRAME_VOLTAGE_STEP_MV */
+        uint16_t temperature; /* TEMPERATURE_SHEET */
+        bool doubt;           /* the bypass stage is faulty: status bit 2 (R8) */
+};
+
+/* What the chain has to tell the rest of the board, collected until chain_take_news(). */
+enum {
+        CHAIN_NEWS_START = 1 << 0,        /* a first byte after >= 100 ms of silence, at start_ticks: see clock.h (R12) */
+        CHAIN_NEWS_RELAYED = 1 << 1,      /* a message was passed on, good or not (R15) */
+        CHAIN_NEWS_ORPHAN = 1 << 2,       /* an orphan frame, own or passed on (R15) */
+        CHAIN_NEWS_GOOD = 1 << 3,         /* a good frame: v_bypass is what it carried (R13) */
+        CHAIN_NEWS_END = 1 << 4,          /* a frame's last byte came, or was given up: the line is quiet until the next */
+};
+
+struct chain_news {
+        uint8_t flags;
+        uint16_t v_bypass;    /* FRAME_VOLTAGE_STEP_MV, with CHAIN_NEWS_GOOD */
+        uint32_t start_ticks; /* with CHAIN_NEWS_START */
+};
+
+/* What comes in, judged as it comes, whether it is relayed or not. */
+struct chain_input {
+        uint8_t bytes;    /* of this frame so far, at most FRAME_SIZE */
+        uint8_t burst;    /* since the last silence, dropped ones too; stays at 255 */
+        uint8_t sum;      /* of bytes 0..56 */
+        uint8_t count;    /* byte 25 */
+        uint8_t key;      /* byte 47 */
+        uint16_t v_bypass; /* bytes 55, 56 */
+        uint32_t first_ticks, last_ticks;
+        bool open;        /* inside a frame: false from its end, or from a gap, to the next silence */
+        bool damaged;     /* R4 */
+        bool relayed;     /* goes through the relay */
+};
+
+/* What goes out: a window of three received bytes, altered as they leave it. */
+struct chain_relay {
+        uint8_t window[3]; /* bytes in - 3, in - 2, in - 1 */
+        uint8_t in;        /* bytes taken */
+        uint8_t out;       /* bytes given to the ring, or by filling */
+        uint8_t sum;       /* of what was sent */
+        uint8_t count;     /* byte 25 as received */
+        uint8_t carry;     /* low bytes of a number whose first byte is out */
+        uint8_t number;    /* own number in this frame, 0 unknown */
+        bool replace;      /* the extreme whose bytes are going out is replaced by the own reading */
+        bool orphan;       /* bytes come from the orphan template, not from the line */
+        bool filling;      /* R3: zeros up to the 58th byte */
+        struct chain_reading own; /* latched at the first byte (R5) */
+        uint16_t put;      /* what follows: the low bytes of the number going out */
+};
+
+struct chain {
+        struct chain_input input;
+        struct chain_relay relay;
+        struct chain_reading reading; /* the next frame's */
+        struct chain_news news;
+        uint16_t v_bypass;        /* for an own orphan; 0 unknown */
+        uint32_t cycle_ticks;     /* R10 */
+        uint32_t orphan_ticks;    /* when the next orphan is due */
+        uint32_t good_ticks;      /* first byte of the last good frame, or when orphans were allowed */
+        uint32_t start_ticks;     /* first byte of the last message */
+        uint8_t number;           /* count of the last good frame + 1; 0 unknown (R6) */
+        uint8_t true_number;      /* the same from a frame that was no orphan (R11) */
+        uint8_t good_in_row;
+        bool silent;              /* >= 20 ms of silence since reset (R1) */
+        bool orphans_allowed;     /* R10: trimmed since reset, or by a stored trim */
+        bool deaf;                /* R10: what comes is as no message */
+        uint8_t ring[CHAIN_RING];
+        uint8_t head, tail;       /* free running */
+};
+
+/* Begins as after a reset, at now_ticks: no reading, no number, no orphans, waiting for a silence. */
+void chain_init(struct chain *c, uint32_t now_ticks);
+
+/* A byte has come, whole, at now_ticks; damaged: with a framing error, or after an overrun. Bounded work, no loop over a
+ * frame. */
+void chain_receive(struct chain *c, uint8_t byte, bool damaged, uint32_t now_ticks);
+
+/* To be called at chain_deadline() or soon after; harmless earlier. Gives up a frame with a gap (R3), starts an orphan
+ * (R10). */
+void chain_tick(struct chain *c, uint32_t now_ticks);
+
+/* When chain_tick() has to be called next. May lie in the past. Changes with every other call. */
+uint32_t chain_deadline(const struct chain *c, uint32_t now_ticks);
+
+/* Is there a byte to send? */
+bool chain_sending(const struct chain *c);
+
+/* The next byte to send. Returns false, and leaves *ret_byte alone, if there is none. */
+bool chain_transmit(struct chain *c, uint8_t *ret_byte);
+
+/* The reading for the next frame that starts. */
+void chain_set_reading(struct chain *c, const struct chain_reading *reading);
+
+/* The measured cycle, in ticks; 0: unknown, and 1.0 s is taken. */
+void chain_set_cycle(struct chain *c, uint32_t cycle_ticks);
+
+/* The V-bypass for own orphans, FRAME_VOLTAGE_STEP_MV; 0: unknown. */
+void chain_set_v_bypass(struct chain *c, uint16_t v_bypass);
+
+/* From now on orphans may be started: the clock is trimmed, or runs by a stored trim. */
+void chain_allow_orphans(struct chain *c, uint32_t now_ticks);
+
+/* When the next frame, own or passed on, is expected: what is to be measured must be measured before (R5). Not after the
+ * orphan's due time. Returns false while neither a message nor a cycle is known. */
+bool chain_expected(const struct chain *c, uint32_t now_ticks, uint32_t *ret_ticks);
+
+/* Nothing of a frame is coming or going: the oscillator may be changed, a reading may be taken. */
+bool chain_idle(const struct chain *c);
+
+/* What happened since the last call; forgets it. */
+struct chain_news chain_take_news(struct chain *c);
