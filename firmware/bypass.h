@@ -9,15 +9,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Looks at the sense pin in a row that contradict the command, until the stage counts as faulty; and as many that agree until
- * it no longer does. */
+/* So many looks at the sense pin in a row that contradict the command make the stage faulty, and as many that agree make it
+ * sound again; those while it is on and those while it is off are counted apart, as they alternate while it works. */
 #define BYPASS_SENSE_LOOKS 3
 
 struct bypass {
         uint16_t v_bypass;  /* FRAME_VOLTAGE_STEP_MV; 0: not known yet */
         uint16_t candidate; /* what the last good frame carried; 0: none of the eight */
-        uint8_t looks;      /* in a row that speak against `faulty` */
-        bool on, hot, faulty;
+        uint8_t stuck_looks, dead_looks; /* in a row that speak against `stuck` and `dead` */
+        bool on, hot;
+        bool stuck; /* current while off */
+        bool dead;  /* no current while on; forgotten when it goes off */
 };
 
 /* As after a reset: off, nothing known. */
