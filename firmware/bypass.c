@@ -28,7 +28,7 @@ static bool is_v_bypass(uint16_t v_bypass) {
 }
 
 void bypass_init(struct bypass *b) {
-        *b = (struct bypass){ 0 };
+        *b = (struct bypass){0};
 }
 
 void bypass_frame(struct bypass *b, uint16_t v_bypass) {
@@ -54,8 +54,8 @@ void bypass_reading(struct bypass *b, uint16_t voltage, uint16_t temperature) {
         else if (voltage <= b->v_bypass - HYSTERESIS)
                 b->on = false;
 
-        /* Without current is a fault while there should be one: kept any longer, it would keep the relays open and the cell
-         * from ever getting there again. */
+        /* Without current is a fault while there should be one: kept any longer, it would keep the relays
+         * open and the cell from ever getting there again. */
         if (!b->on) {
                 b->dead = false;
                 b->dead_looks = 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "eeprom.h"
 
-/* A slot: marker, sequence, payload, CRC of all that (big endian). The marker says which kind and which format this is. */
+/* A slot: marker, sequence, payload, CRC of all that (big endian). The marker says which kind and which
+ * format this is. */
 enum {
         OFF_MARKER = 0,
         OFF_SEQUENCE = 1,
@@ -62,7 +63,7 @@ uint16_t eeprom_address(enum eeprom_kind kind) {
 
 void eeprom_load(enum eeprom_kind kind, const uint8_t bytes[EEPROM_KIND_SIZE], struct eeprom_record *ret) {
         const uint8_t *second = bytes + EEPROM_SLOT_SIZE;
-        bool good[EEPROM_SLOTS] = { slot_good(kind, bytes), slot_good(kind, second) };
+        bool good[EEPROM_SLOTS] = {slot_good(kind, bytes), slot_good(kind, second)};
         const uint8_t *newest = bytes;
 
         ret->found = good[0] || good[1];
@@ -95,7 +96,8 @@ void eeprom_write_begin(struct eeprom_write *w, enum eeprom_kind kind, const str
 bool eeprom_write_next(struct eeprom_write *w, uint16_t *ret_address, uint8_t *ret_value) {
         uint8_t step = w->step;
 
-        /* The marker goes first, as none, and once more last: in between no half of a record can count as one. */
+        /* The marker goes first, as none, and once more last: in between no half of a record can count as
+         * one. */
         if (step > EEPROM_SLOT_SIZE)
                 return false;
         *ret_address = (uint16_t)(w->address + (step == EEPROM_SLOT_SIZE ? OFF_MARKER : step));
@@ -116,7 +118,8 @@ bool eeprom_get_trim(const uint8_t payload[EEPROM_PAYLOAD_SIZE], uint8_t *ret_os
         return true;
 }
 
-void eeprom_put_calibration(uint8_t payload[EEPROM_PAYLOAD_SIZE], const struct measure_calibration *calibration) {
+void eeprom_put_calibration(uint8_t payload[EEPROM_PAYLOAD_SIZE],
+                            const struct measure_calibration *calibration) {
         clear(payload);
         put16(payload, calibration->gain_mv);
         put16(payload + 2, (uint16_t)calibration->offset_100uv);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* What a board keeps without power, as records in the chip's EEPROM. Each kind has two slots of 12 bytes: a marker, a sequence
- * number, 8 bytes of payload, a CRC. A new record goes to the slot that does not hold the newest one, its marker first made
- * invalid and written last, so that an interrupted write leaves the old record or the new one.
+/* What a board keeps without power, as records in the chip's EEPROM. Each kind has two slots of 12 bytes: a
+ * marker, a sequence number, 8 bytes of payload, a CRC. A new record goes to the slot that does not hold the
+ * newest one, its marker first made invalid and written last, so that an interrupted write leaves the old
+ * record or the new one.
  *
- * Pure: bytes are arguments, and what is to be written is handed out byte by byte. Knows no register. The first 16 bytes of
- * the EEPROM are left alone. The host tool firmware/tools/smartbms-calibrate writes the same format (docs/boards.md). */
+ * Pure: bytes are arguments, and what is to be written is handed out byte by byte. Knows no register. The
+ * first 16 bytes of the EEPROM are left alone. The host tool firmware/tools/smartbms-calibrate writes the
+ * same format (docs/boards.md). */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -54,15 +56,18 @@ struct eeprom_write {
 void eeprom_write_begin(struct eeprom_write *w, enum eeprom_kind kind, const struct eeprom_record *loaded,
                         const uint8_t payload[EEPROM_PAYLOAD_SIZE]);
 
-/* The next byte to write; each must be in the EEPROM before the next is asked for. Returns false when all are written. */
+/* The next byte to write; each must be in the EEPROM before the next is asked for. Returns false when all are
+ * written. */
 bool eeprom_write_next(struct eeprom_write *w, uint16_t *ret_address, uint8_t *ret_value);
 
-/* ---- payloads: unused bytes are zero. get: false, and *ret untouched, if no sound board can have stored that ---- */
+/* ---- payloads: unused bytes are zero. get: false, and *ret untouched, if no sound board can have stored
+ * that ---- */
 
 void eeprom_put_trim(uint8_t payload[EEPROM_PAYLOAD_SIZE], uint8_t osccal);
 bool eeprom_get_trim(const uint8_t payload[EEPROM_PAYLOAD_SIZE], uint8_t *ret_osccal);
 
-void eeprom_put_calibration(uint8_t payload[EEPROM_PAYLOAD_SIZE], const struct measure_calibration *calibration);
+void eeprom_put_calibration(uint8_t payload[EEPROM_PAYLOAD_SIZE],
+                            const struct measure_calibration *calibration);
 bool eeprom_get_calibration(const uint8_t payload[EEPROM_PAYLOAD_SIZE], struct measure_calibration *ret);
 
 struct eeprom_factory {

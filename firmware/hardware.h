@@ -39,8 +39,9 @@ enum hardware_adc {
 #define HARDWARE_IN_TICK_HZ (HARDWARE_IN_CLOCK_HZ / HARDWARE_TIMER_PRESCALER)     /* 57600 */
 
 /* ---- the analog side: the parts are in docs/boards.md ----
- * AREF: a 1.25 V series reference (REF3112: 0.2 %, 20 ppm/K over -40..125 degC), which works from 1.8 V, supplied by PD5.
- * The ADC gives input / AREF x 1024; what is used is always the sum of 2^HARDWARE_OVERSAMPLE_LOG2 conversions, 0..16368. */
+ * AREF: a 1.25 V series reference (REF3112: 0.2 %, 20 ppm/K over -40..125 degC), which works from 1.8 V,
+ * supplied by PD5. The ADC gives input / AREF x 1024; what is used is always the sum of
+ * 2^HARDWARE_OVERSAMPLE_LOG2 conversions, 0..16368. */
 #define HARDWARE_REFERENCE_MV 1250UL
 #define HARDWARE_ADC_STEPS 1024UL
 #define HARDWARE_OVERSAMPLE_LOG2 4
@@ -48,16 +49,17 @@ enum hardware_adc {
 #define HARDWARE_SUM_MAX ((HARDWARE_ADC_STEPS - 1) << HARDWARE_OVERSAMPLE_LOG2)
 #define HARDWARE_SETTLE_MS 5 /* PD5 high, bypass off: so long before the first conversion (R5) */
 
-/* Cell voltage: from the cell's plus (not from behind the supply's filter) through TOP to ADC0, through BOTTOM and a switch
- * to minus: 0.24450, so that 5.11 V is full scale and one step of the ADC 4.99 mV. BOTTOM open: ADC0 is pulled to the
- * cell's plus, and the ADC reads its last step. */
-#define HARDWARE_CELL_TOP_OHM 30900UL
-#define HARDWARE_CELL_BOTTOM_OHM 10000UL
+/* Cell voltage: from the cell's plus (not from behind the supply's filter) through TOP to ADC0, through
+ * BOTTOM and a switch to minus: 0.24450, so that 5.11 V is full scale and one step of the ADC 4.99 mV. BOTTOM
+ * open: ADC0 is pulled to the cell's plus, and the ADC reads its last step. */
+#define HARDWARE_CELL_TOP_OHM 3090UL
+#define HARDWARE_CELL_BOTTOM_OHM 1000UL
 
-/* NTC: from AREF through SERIES to ADC1, from there through the NTC to minus: the reference cancels. NCP18XH103F03RB: 10 kohm
- * +-1 % at 25 degC, B 25/50 3380 K +-1 %. Its resistance at -40 and 85 degC by the maker's table; through these three points
- * goes 1 / T = A + B ln R + C (ln R)^3 (T in K, R in ohm), which the maker's table follows within 0.21 K over -40..125 degC.
- * The firmware has its own table in measure.c; these are for simulators and tests. */
+/* NTC: from AREF through SERIES to ADC1, from there through the NTC to minus: the reference cancels.
+ * NCP18XH103F03RB: 10 kohm at 25 degC and B 25/50 3380 K, both within 1 %. Through the maker's values at -40,
+ * 25 and 85 degC goes 1 / T = A + B ln R + C (ln R)^3 (T in K, R in ohm), which the rest of the maker's table
+ * follows within 0.21 K over -40..125 degC. The firmware has its own table, in measure.c; these are for
+ * simulators and tests. */
 #define HARDWARE_NTC_SERIES_OHM 10000UL
 #define HARDWARE_NTC_25_OHM 10000UL
 #define HARDWARE_NTC_B_25_50_K 3380UL
@@ -65,10 +67,11 @@ enum hardware_adc {
 #define HARDWARE_NTC_B 2.572803762e-4
 #define HARDWARE_NTC_C 1.654403671e-7
 
-/* Hall sensors (DRV5055 in the gap of a core; the gap and the variant make the type): supplied with 3.30 V (0.2 %) made on the
- * board, switched by PD7. Output ZERO + SPAN x current / type: 1.65 V at 0 A, 2.90 V at the type's full current in the
- * direction of the arrow, 0.40 V at as much against it; linear up to +-LINEAR. Divided by TOP and BOTTOM to ADC2, ADC3.
- * Nothing connected: BOTTOM pulls the input to minus. What is below ABSENT or above STUCK is no sensor that works: 'X'. */
+/* Hall sensors (DRV5055 in the gap of a core; the gap and the variant make the type): supplied with 3.30 V
+ * (0.2 %) made on the board, switched by PD7. Output ZERO + SPAN x current / type: 1.65 V at 0 A, 2.90 V at
+ * the type's full current in the direction of the arrow, 0.40 V at as much against it; linear up to +-LINEAR.
+ * Divided by TOP and BOTTOM to ADC2, ADC3. Nothing connected: BOTTOM pulls the input to minus. What is below
+ * ABSENT or above STUCK is no sensor that works: 'X'. */
 #define HARDWARE_HALL_ZERO_MV 1650L
 #define HARDWARE_HALL_SPAN_MV 1250L
 #define HARDWARE_HALL_LINEAR_MV 1375L /* 110 % of the type: beyond, the sensor may saturate */
@@ -78,7 +81,7 @@ enum hardware_adc {
 #define HARDWARE_HALL_BOTTOM_OHM 10000UL
 #define HARDWARE_HALL_SETTLE_MS 2 /* PD7 high: so long before the first conversion */
 
-/* Bypass: PD3 drives the gate; two equal resistors in series, 3.6 ohm together, carry 0.94 A at 3.4 V. PD6 goes high when the
- * upper one drops more than a transistor's base-emitter voltage, whoever switched it on. */
+/* Bypass: PD3 drives the gate; two equal resistors in series, 3.6 ohm together, carry 0.94 A at 3.4 V. PD6
+ * goes high when the upper one drops more than a transistor's base-emitter voltage, whoever switched it on. */
 #define HARDWARE_BYPASS_MILLIOHM 3600UL
 #define HARDWARE_BYPASS_SENSE_MS 1 /* after PD3 changed: so long before PD6 is looked at */

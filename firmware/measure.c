@@ -6,23 +6,23 @@
 #define TENTHS_PER_MV UINT32_C(10) /* the unit of offset_100uv */
 #define STEP_100UV ((int32_t)(FRAME_VOLTAGE_STEP_MV * TENTHS_PER_MV))
 
-/* A gateway takes no voltage above 5.1 V (accept.h), and the ADC ends a little beyond; the chip is held in reset below 1.8 V,
- * by no part below 1.7 V. */
+/* A gateway takes no voltage above 5.1 V (accept.h), and the ADC ends a little beyond; the chip is held in
+ * reset below 1.8 V, by no part below 1.7 V. */
 #define VOLTAGE_MAX (5100 / FRAME_VOLTAGE_STEP_MV)
 #define VOLTAGE_MIN (1600 / FRAME_VOLTAGE_STEP_MV)
 
 /* On average half a step below the last one: most conversions were at full scale. */
 #define SUM_FULL ((uint16_t)(HARDWARE_SUM_MAX - ((1u << HARDWARE_OVERSAMPLE_LOG2) / 2)))
 
-/* The chip's 1.1 V are 1.0..1.2 V by its data sheet, with 2 % for what else differs; where this chip's own value is known, it
- * moves by less than 5 % with temperature and supply. */
+/* The chip's 1.1 V are 1.0..1.2 V by its data sheet, with 2 % for what else differs; where this chip's own
+ * value is known, it moves by less than 5 % with temperature and supply. */
 #define BANDGAP_SUM(millivolts) ((uint16_t)(HARDWARE_SUM_STEPS * (millivolts) / HARDWARE_REFERENCE_MV))
 #define BANDGAP_MIN BANDGAP_SUM(980)
 #define BANDGAP_MAX BANDGAP_SUM(1224)
 #define BANDGAP_MOVES_DIVISOR 20
 
-/* Sums of the NTC input by temperature, falling: 16384 x R / (R + 10 kohm), R by the maker's table from -40 degC on, below by
- * the equation in hardware.h. Straight in between, within 0.1 degC. */
+/* Sums of the NTC input by temperature, falling: 16384 x R / (R + 10 kohm), R by the maker's table from -40
+ * degC on, below by the equation in hardware.h. Straight in between, within 0.1 degC. */
 #define NTC_FIRST_C (-55)
 #define NTC_STEP_C 5
 static const uint16_t ntc_sums[] = {
@@ -42,7 +42,7 @@ static const uint16_t ntc_sums[] = {
 #define RAW_HIGH_MAX (5000 / FRAME_VOLTAGE_STEP_MV)
 
 void measure_calibration_default(struct measure_calibration *ret) {
-        *ret = (struct measure_calibration){ .gain_mv = MEASURE_GAIN_NOMINAL_MV };
+        *ret = (struct measure_calibration){.gain_mv = MEASURE_GAIN_NOMINAL_MV};
 }
 
 static bool bandgap_valid(uint16_t sum) {
@@ -93,10 +93,10 @@ static uint16_t temperature_of(uint16_t sum) {
 
 void measure_reading(const struct measure_sums *sums, const struct measure_calibration *calibration,
                      struct measure_reading *ret) {
-        *ret = (struct measure_reading){ 0 };
+        *ret = (struct measure_reading){0};
 
-        /* Against a reference that is wrong every sum is wrong; that of the NTC is not if AREF is only too high or too low,
-         * but then nothing says so. */
+        /* Against a reference that is wrong every sum is wrong; that of the NTC is not if AREF is only too
+         * high or too low, but then nothing says so. */
         if (!reference_good(sums->bandgap, calibration->bandgap)) {
                 ret->faults = MEASURE_FAULT_REFERENCE;
                 return;

@@ -189,8 +189,8 @@ static void test_stuck_on(void **state) {
         assert_false(bypass_faulty(&b));
 }
 
-/* While the stage is on it is looked at twice a cycle: off for the measurement, on after it. Each fault shows in one of both
- * looks only. */
+/* While the stage is on it is looked at twice a cycle: off for the measurement, on after it. Each fault shows
+ * in one of both looks only. */
 static void test_looks_alternate(void **state) {
         struct bypass b = believing(680);
 

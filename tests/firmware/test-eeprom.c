@@ -31,7 +31,8 @@ static struct eeprom_record load(const struct chip *chip, enum eeprom_kind kind)
         return record;
 }
 
-/* Writes at most `bytes` bytes whole; the next one is torn: it holds `torn`. Returns whether all were written. */
+/* Writes at most `bytes` bytes whole; the next one is torn: it holds `torn`. Returns whether all were
+ * written. */
 static bool store(struct chip *chip, enum eeprom_kind kind, const uint8_t *payload, int bytes, uint8_t torn) {
         struct eeprom_record record = load(chip, kind);
         struct eeprom_write w;
@@ -75,7 +76,8 @@ static void test_blank(void **state) {
 
 static void test_places(void **state) {
         (void)state;
-        /* The first 16 bytes are left alone, and the kinds follow each other: documented in docs/boards.md. */
+        /* The first 16 bytes are left alone, and the kinds follow each other: documented in docs/boards.md.
+         */
         for (int kind = 0; kind < _EEPROM_KIND_MAX; kind++)
                 assert_int_equal(eeprom_address(kind), 16 + 24 * kind);
         assert_int_equal(EEPROM_END, 160);
@@ -143,8 +145,9 @@ static void test_damage(void **state) {
         assert_false(load(&chip, EEPROM_HALL).found);
 }
 
-/* Power fails at each byte in turn, and that byte holds any value then; what was there before is older records, an older one
- * that was interrupted too, or nothing. The old record or the new one is found, and the next write goes well. */
+/* Power fails at each byte in turn, and that byte holds any value then; what was there before is older
+ * records, an older one that was interrupted too, or nothing. The old record or the new one is found, and the
+ * next write goes well. */
 static void test_power_fails(void **state) {
         uint8_t old[EEPROM_PAYLOAD_SIZE], new[EEPROM_PAYLOAD_SIZE], later[EEPROM_PAYLOAD_SIZE];
 
@@ -257,10 +260,10 @@ static void test_payloads_refused(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_blank),          cmocka_unit_test(test_places),
-                cmocka_unit_test(test_bytes),          cmocka_unit_test(test_last_one_counts),
-                cmocka_unit_test(test_damage),         cmocka_unit_test(test_power_fails),
-                cmocka_unit_test(test_payloads),       cmocka_unit_test(test_payloads_refused),
+                cmocka_unit_test(test_blank),    cmocka_unit_test(test_places),
+                cmocka_unit_test(test_bytes),    cmocka_unit_test(test_last_one_counts),
+                cmocka_unit_test(test_damage),   cmocka_unit_test(test_power_fails),
+                cmocka_unit_test(test_payloads), cmocka_unit_test(test_payloads_refused),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Sums to readings (firmware/measure.h). What a sum should be is worked out here in floating point from the circuit of
- * hardware.h, a temperature from the maker's table of resistances and from the Steinhart-Hart equation. */
+/* Sums to readings (firmware/measure.h). What a sum should be is worked out here in floating point from the
+ * circuit of hardware.h, a temperature from the maker's table of resistances and from the Steinhart-Hart
+ * equation. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -11,8 +12,8 @@
 
 #include "measure.h"
 
-#define STEPS 16384.0 /* 16 conversions of 10 bits */
-#define ZERO_C 276    /* both published sheets: 1 degC a step, 276 = 0 degC */
+#define STEPS 16384.0      /* 16 conversions of 10 bits */
+#define ZERO_C 276         /* both published sheets: 1 degC a step, 276 = 0 degC */
 #define GOOD_BANDGAP 14418 /* 1.1 V of 1.25 V */
 #define NTC_25_C 8192      /* 10 kohm of 20 kohm */
 
@@ -28,7 +29,7 @@ static uint16_t ntc_sum(double ohm) {
 }
 
 static uint16_t cell_sum(double volts) {
-        return (uint16_t)lround(STEPS * volts * (10.0 / 40.9) / 1.25);
+        return (uint16_t)lround(STEPS * volts * (1.0 / 4.09) / 1.25);
 }
 
 static struct measure_reading reading_of(uint16_t cell, uint16_t ntc, uint16_t bandgap,
@@ -64,8 +65,8 @@ static double equation_c(double ohm) {
         return 1.0 / (HARDWARE_NTC_A + HARDWARE_NTC_B * l + HARDWARE_NTC_C * l * l * l) - 273.15;
 }
 
-/* Every sum of the range: half a degree of rounding, 0.1 of straight lines, and 0.21 that the equation differs from the
- * maker's table. The B constant alone is good for 10..60 degC. */
+/* Every sum of the range: half a degree of rounding, 0.1 of straight lines, and 0.21 that the equation
+ * differs from the maker's table. The B constant alone is good for 10..60 degC. */
 static void test_equation(void **state) {
         double worst = 0;
 
@@ -136,9 +137,11 @@ static void test_voltage_nominal(void **state) {
         }
 }
 
-/* Gain and offset as the header states them: gain_mv is what 65536 would stand for, the offset is in 0.1 mV. */
+/* Gain and offset as the header states them: gain_mv is what 65536 would stand for, the offset is in 0.1 mV.
+ */
 static void test_gain_and_offset(void **state) {
-        static const int gains[] = {20450 - 1023, 20449, 20451, 20450 + 1023}, offsets[] = {-1000, -1, 1, 1000};
+        static const int gains[] = {20450 - 1023, 20449, 20451, 20450 + 1023},
+                         offsets[] = {-1000, -1, 1, 1000};
 
         (void)state;
         for (int g = 0; g < 4; g++)
@@ -162,8 +165,7 @@ static void test_voltage_that_cannot_be(void **state) {
                 {5120, true},   /* 1.5977 V: to the nearest 5 mV 1.600 */
                 {16351, true},  /* 5.1022 V: to the nearest 5 mV 5.100 */
                 {16352, false}, /* 5.1025 V: 5.105 */
-                {16360, false},
-                {16368, false}, /* full scale: the lower resistor is open */
+                {16360, false}, {16368, false}, /* full scale: the lower resistor is open */
         };
         struct measure_calibration low = {20450 - 1023, 0, 0};
 
@@ -182,17 +184,17 @@ static void test_voltage_that_cannot_be(void **state) {
 
 static void test_reference(void **state) {
         struct measure_calibration calibrated;
-        /* 0.98 and 1.224 V of 1.25 V; then 5 % of 14000 on both sides, where the chip's own value is known. */
+        /* 0.98 and 1.224 V of 1.25 V; then 5 % of 14000 on both sides, where the chip's own value is known.
+         */
         static const struct {
                 uint16_t calibrated, sum;
                 bool good;
         } rows[] = {
-                {0, 12844, false}, {0, 12845, true},      {0, 16043, true},      {0, 16044, false},
-                {0, 0, false},     {14000, 13299, false}, {14000, 13300, true},  {14000, 14700, true},
-                {14000, 14701, false},
-                {0, 16368, false},     /* nothing on AREF */
-                {0, 5461, false},      /* 3.3 V on AREF */
-                {0, 9011, false},      /* 2.0 V on AREF */
+                {0, 12844, false},     {0, 12845, true},      {0, 16043, true},     {0, 16044, false},
+                {0, 0, false},         {14000, 13299, false}, {14000, 13300, true}, {14000, 14700, true},
+                {14000, 14701, false}, {0, 16368, false}, /* nothing on AREF */
+                {0, 5461, false},                         /* 3.3 V on AREF */
+                {0, 9011, false},                         /* 2.0 V on AREF */
         };
 
         (void)state;
@@ -213,10 +215,17 @@ static void test_calibration_valid(void **state) {
                 struct measure_calibration calibration;
                 bool valid;
         } rows[] = {
-                {{20450, 0, 0}, true},      {{20450 + 1023, 1000, 16043}, true}, {{20450 - 1023, -1000, 12845}, true},
-                {{21474, 0, 0}, false},     {{19426, 0, 0}, false},              {{20450, 1001, 0}, false},
-                {{20450, -1001, 0}, false}, {{20450, 0, 12844}, false},          {{20450, 0, 16044}, false},
-                {{0, 0, 0}, false},         {{0xFFFF, -1, 0xFFFF}, false},
+                {{20450, 0, 0}, true},
+                {{20450 + 1023, 1000, 16043}, true},
+                {{20450 - 1023, -1000, 12845}, true},
+                {{21474, 0, 0}, false},
+                {{19426, 0, 0}, false},
+                {{20450, 1001, 0}, false},
+                {{20450, -1001, 0}, false},
+                {{20450, 0, 12844}, false},
+                {{20450, 0, 16044}, false},
+                {{0, 0, 0}, false},
+                {{0xFFFF, -1, 0xFFFF}, false},
         };
         struct measure_calibration nominal;
 
@@ -224,7 +233,7 @@ static void test_calibration_valid(void **state) {
         for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
                 assert_int_equal(measure_calibration_valid(&rows[i].calibration), rows[i].valid);
         measure_calibration_default(&nominal);
-        assert_int_equal(nominal.gain_mv, lround(4 * 1250.0 * 40.9 / 10.0));
+        assert_int_equal(nominal.gain_mv, lround(4 * 1250.0 * 4.09));
         assert_int_equal(nominal.offset_100uv, 0);
         assert_int_equal(nominal.bandgap, 0);
 }
@@ -234,9 +243,9 @@ static void test_raw(void **state) {
                 double volts;
                 enum measure_raw raw;
         } rows[] = {
-                {1.99, MEASURE_RAW_NONE}, {2.0, MEASURE_RAW_LOW},   {3.0, MEASURE_RAW_LOW},   {3.01, MEASURE_RAW_NONE},
-                {3.3, MEASURE_RAW_NONE},  {3.99, MEASURE_RAW_NONE}, {4.0, MEASURE_RAW_HIGH},  {5.0, MEASURE_RAW_HIGH},
-                {5.01, MEASURE_RAW_NONE},
+                {1.99, MEASURE_RAW_NONE}, {2.0, MEASURE_RAW_LOW},  {3.0, MEASURE_RAW_LOW},
+                {3.01, MEASURE_RAW_NONE}, {3.3, MEASURE_RAW_NONE}, {3.99, MEASURE_RAW_NONE},
+                {4.0, MEASURE_RAW_HIGH},  {5.0, MEASURE_RAW_HIGH}, {5.01, MEASURE_RAW_NONE},
         };
         struct measure_sums sums = {0, NTC_25_C, GOOD_BANDGAP};
 
