@@ -35,7 +35,8 @@ static const uint16_t ntc_sums[] = {
 /* TEMPERATURE_SHEET: 276 = 0 degC, 1 degC a step. */
 #define SHEET_ZERO 276
 
-/* Voltages that a calibration is taken at. */
+/* Voltages that a calibration is taken at, by the nominal gain: 2.5 and 4.5 V with room for what a board is
+ * off before it. */
 #define RAW_LOW_MIN (2000 / FRAME_VOLTAGE_STEP_MV)
 #define RAW_LOW_MAX (3000 / FRAME_VOLTAGE_STEP_MV)
 #define RAW_HIGH_MIN (4000 / FRAME_VOLTAGE_STEP_MV)
@@ -67,7 +68,7 @@ static bool reference_good(uint16_t bandgap, uint16_t calibrated) {
 
 /* In FRAME_VOLTAGE_STEP_MV, 0 if it cannot be. */
 static uint16_t voltage_of(uint16_t sum, const struct measure_calibration *calibration) {
-        /* At most 16368 x 21473 x 10: 32 bits are enough. */
+        /* At most 16368 x 20654 x 10: 32 bits are enough. */
         uint32_t scaled = (uint32_t)sum * calibration->gain_mv * TENTHS_PER_MV;
         int32_t tenths = (int32_t)((scaled + UINT32_C(0x8000)) >> 16) + calibration->offset_100uv;
         int32_t steps = (tenths + STEP_100UV / 2) / STEP_100UV;

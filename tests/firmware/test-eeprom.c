@@ -179,7 +179,7 @@ static void test_power_fails(void **state) {
 }
 
 static void test_payloads(void **state) {
-        static const struct measure_calibration calibrations[] = {{19427, -1000, 12845}, {21473, 1000, 0}};
+        static const struct measure_calibration calibrations[] = {{20246, -250, 12845}, {20654, 250, 0}};
         uint8_t payload[EEPROM_PAYLOAD_SIZE], code;
         struct measure_calibration c;
         struct eeprom_factory f;
@@ -228,7 +228,7 @@ static void test_payloads_refused(void **state) {
         struct measure_sums s = {1, 2, 3};
 
         (void)state;
-        eeprom_put_calibration(payload, &(struct measure_calibration){19426, 0, 0});
+        eeprom_put_calibration(payload, &(struct measure_calibration){20245, 0, 0});
         assert_false(eeprom_get_calibration(payload, &c));
         eeprom_put_raw(payload, &(struct measure_sums){16368, 8192, 14418});
         assert_false(eeprom_get_raw(payload, &s));

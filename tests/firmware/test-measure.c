@@ -140,8 +140,7 @@ static void test_voltage_nominal(void **state) {
 /* Gain and offset as the header states them: gain_mv is what 65536 would stand for, the offset is in 0.1 mV.
  */
 static void test_gain_and_offset(void **state) {
-        static const int gains[] = {20450 - 1023, 20449, 20451, 20450 + 1023},
-                         offsets[] = {-1000, -1, 1, 1000};
+        static const int gains[] = {20450 - 204, 20449, 20451, 20450 + 204}, offsets[] = {-250, -1, 1, 250};
 
         (void)state;
         for (int g = 0; g < 4; g++)
@@ -167,7 +166,7 @@ static void test_voltage_that_cannot_be(void **state) {
                 {16352, false}, /* 5.1025 V: 5.105 */
                 {16360, false}, {16368, false}, /* full scale: the lower resistor is open */
         };
-        struct measure_calibration low = {20450 - 1023, 0, 0};
+        struct measure_calibration low = {20450 - 204, 0, 0};
 
         (void)state;
         for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -177,8 +176,8 @@ static void test_voltage_that_cannot_be(void **state) {
                 assert_int_equal(r.faults, rows[i].known ? 0 : MEASURE_FAULT_VOLTAGE);
                 assert_int_equal(r.temperature, 25 + ZERO_C);
         }
-        /* With a low gain full scale is a believable voltage (4.85 V), but it is still full scale. */
-        assert_int_equal(reading_of(16360, NTC_25_C, GOOD_BANDGAP, &low).voltage, 970);
+        /* With a low gain full scale is a believable voltage (5.05 V), but it is still full scale. */
+        assert_int_equal(reading_of(16360, NTC_25_C, GOOD_BANDGAP, &low).voltage, 1011);
         assert_int_equal(reading_of(16361, NTC_25_C, GOOD_BANDGAP, &low).faults, MEASURE_FAULT_VOLTAGE);
 }
 
@@ -216,12 +215,12 @@ static void test_calibration_valid(void **state) {
                 bool valid;
         } rows[] = {
                 {{20450, 0, 0}, true},
-                {{20450 + 1023, 1000, 16043}, true},
-                {{20450 - 1023, -1000, 12845}, true},
-                {{21474, 0, 0}, false},
-                {{19426, 0, 0}, false},
-                {{20450, 1001, 0}, false},
-                {{20450, -1001, 0}, false},
+                {{20450 + 204, 250, 16043}, true},
+                {{20450 - 204, -250, 12845}, true},
+                {{20655, 0, 0}, false},
+                {{20245, 0, 0}, false},
+                {{20450, 251, 0}, false},
+                {{20450, -251, 0}, false},
                 {{20450, 0, 12844}, false},
                 {{20450, 0, 16044}, false},
                 {{0, 0, 0}, false},
