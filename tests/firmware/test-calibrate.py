@@ -138,6 +138,16 @@ class Calibrate(unittest.TestCase):
         self.assertEqual(tool("calibrate", "--low", 2.51, "--high", 4.51, board.hex, board.out).returncode, 0)
         board.write()
         self.assertEqual(board.reading(3300)[0], 662)
+        with open(board.bin, "rb") as eeprom:
+            data = eeprom.read()
+        self.assertEqual((data[40], data[52]), (0xA1, 0xA1))
+
+    def test_newest_is_shown(self):
+        board = Board(self.folder)
+        for code in (1, 2, 3, 4):
+            board.ask("trim", code)
+            board.read()
+            self.assertIn(f"OSCCAL 0x0{code}", tool("show", board.hex).stdout)
 
     def test_show(self):
         board = Board(self.folder)
