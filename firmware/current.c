@@ -10,8 +10,9 @@
 static const uint16_t amperes[CURRENT_TYPES] = {25, 50, 100, 250, 400, 500, 1000, 2000};
 
 /* What a sum is for so many mV at the sensor's output. */
-#define SUM_PER_MV_NUMERATOR ((int64_t)CURRENT_SAMPLES * (int64_t)HARDWARE_ADC_STEPS * (int64_t)HARDWARE_HALL_BOTTOM_OHM)
-#define SUM_PER_MV_DIVISOR                                                                                             \
+#define SUM_PER_MV_NUMERATOR                                                                                 \
+        ((int64_t)CURRENT_SAMPLES * (int64_t)HARDWARE_ADC_STEPS * (int64_t)HARDWARE_HALL_BOTTOM_OHM)
+#define SUM_PER_MV_DIVISOR                                                                                   \
         ((int64_t)(HARDWARE_HALL_TOP_OHM + HARDWARE_HALL_BOTTOM_OHM) * (int64_t)HARDWARE_REFERENCE_MV)
 #define SUM_OF(mv) ((int32_t)(((mv)*SUM_PER_MV_NUMERATOR + SUM_PER_MV_DIVISOR / 2) / SUM_PER_MV_DIVISOR))
 
@@ -57,14 +58,16 @@ static void apply_one(struct current *c, uint8_t i, uint32_t sum, bool blind_spo
         if (!value->known)
                 return;
         if (c->zeroing) {
-                c->zero[i] = c->zero[i] == 0 ? sum * ZERO_WEIGHT : c->zero[i] - c->zero[i] / ZERO_WEIGHT + sum;
+                c->zero[i] =
+                        c->zero[i] == 0 ? sum * ZERO_WEIGHT : c->zero[i] - c->zero[i] / ZERO_WEIGHT + sum;
                 return;
         }
         steps = resolve(above_zero - c->offset[i]);
         if (blind_spot && steps >= -BLIND_STEPS && steps <= BLIND_STEPS)
                 steps = 0;
         /* A step of the type is type / 200; one of the frame 125 mA: type / 25 of these. */
-        value->steps = (int32_t)steps * (amperes[c->type] / (uint16_t)(RESOLUTION * FRAME_CURRENT_STEP_MA / 1000));
+        value->steps =
+                (int32_t)steps * (amperes[c->type] / (uint16_t)(RESOLUTION * FRAME_CURRENT_STEP_MA / 1000));
 }
 
 void current_apply(struct current *c, const uint32_t sums[CURRENT_SENSORS], bool blind_spot, bool zeroing) {

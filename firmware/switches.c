@@ -47,8 +47,8 @@ enum switches_event switches_sample(struct switches *s, uint8_t raw, uint16_t el
         bool was_zeroing = switches_zeroing(s);
         enum switches_event event = SWITCHES_NOTHING;
 
-        /* The way until this sample was steady for those that have not moved, and those that have moved did so after
-         * their last position was steady for so long. */
+        /* The way until this sample was steady for those that have not moved, and those that have moved did
+         * so after their last position was steady for so long. */
         if (s->armed && is_on(moved, 8) && !is_on(raw, 8) && s->steady_ms[7] >= SWITCHES_FACTORY_ON_MS &&
             others_steady(s) && moved == SWITCH(8)) {
                 s->sensor_type = row_of(raw, 1, 3);
@@ -63,7 +63,8 @@ enum switches_event switches_sample(struct switches *s, uint8_t raw, uint16_t el
                 if (is_on(moved, n))
                         *steady = 0;
                 else
-                        *steady = *steady > UINT16_MAX - elapsed_ms ? UINT16_MAX : (uint16_t)(*steady + elapsed_ms);
+                        *steady = *steady > UINT16_MAX - elapsed_ms ? UINT16_MAX
+                                                                    : (uint16_t)(*steady + elapsed_ms);
         }
         s->raw = raw;
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The IN board's eight option switches: the manual's section "IN-Board 'option switch' functions", its table of hidden
- * factory settings, and the rules on switches in docs/chain.md.
+/* The IN board's eight option switches: the manual's section "IN-Board 'option switch' functions", its table
+ * of hidden factory settings, and the rules on switches in docs/chain.md.
  *
- *  1 fast message   2, 6, 7 V-bypass   3 blind spot   4 auto zero   5 critical mode   8 takes 1..7 as factory settings
+ *  1 fast message   2, 6, 7 V-bypass   3 blind spot   4 auto zero   5 critical mode   8 takes 1..7 as factory
+ * settings
  *
  * Pure: levels and elapsed time are arguments. Knows no pin, no EEPROM, no current. */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Currents (firmware/current.h) from the voltage that a sensor gives, by the circuit in hardware.h: each type's resolution
- * and blind spot as in the manual's table. */
+/* Currents (firmware/current.h) from the voltage that a sensor gives, by the circuit in hardware.h: each
+ * type's resolution and blind spot as in the manual's table. */
 #include <math.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 /* The manual's table; 400 A is the chain's (2 A, 4 A). */
 static const struct {
         double amperes, resolution_a, blind_a;
-} types[] = {{25, 0.125, 0.25}, {50, 0.25, 0.5}, {100, 0.5, 1.0},  {250, 1.25, 2.5},
+} types[] = {{25, 0.125, 0.25}, {50, 0.25, 0.5}, {100, 0.5, 1.0},   {250, 1.25, 2.5},
              {400, 2.0, 4.0},   {500, 2.5, 5.0}, {1000, 5.0, 10.0}, {2000, 10.0, 20.0}};
 
 static uint32_t sum_of_volts(double volts) {
@@ -188,10 +188,14 @@ static void test_types(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_resolution), cmocka_unit_test(test_blind_spot),
-                cmocka_unit_test(test_sum),        cmocka_unit_test(test_absent),
-                cmocka_unit_test(test_saturated),  cmocka_unit_test(test_auto_zero),
-                cmocka_unit_test(test_auto_zero_refused), cmocka_unit_test(test_types),
+                cmocka_unit_test(test_resolution),
+                cmocka_unit_test(test_blind_spot),
+                cmocka_unit_test(test_sum),
+                cmocka_unit_test(test_absent),
+                cmocka_unit_test(test_saturated),
+                cmocka_unit_test(test_auto_zero),
+                cmocka_unit_test(test_auto_zero_refused),
+                cmocka_unit_test(test_types),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

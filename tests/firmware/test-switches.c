@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The IN board's switches (firmware/switches.h): the manual's tables, row by row, by moving switches as a finger does. */
+/* The IN board's switches (firmware/switches.h): the manual's tables, row by row, by moving switches as a
+ * finger does. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -102,7 +103,8 @@ static void test_functions(void **state) {
         static const struct {
                 unsigned n;
                 bool (*function)(const struct switches *s);
-        } rows[] = {{1, switches_fast}, {3, switches_blind_spot}, {4, switches_zeroing}, {5, switches_critical}};
+        } rows[] = {
+                {1, switches_fast}, {3, switches_blind_spot}, {4, switches_zeroing}, {5, switches_critical}};
 
         (void)state;
         for (unsigned i = 0; i < 4; i++) {
@@ -156,8 +158,9 @@ static const struct {
         const char *positions;
         unsigned cells;
 } cell_rows[] = {
-        {"0000", 4},  {"0001", 8},  {"0010", 12}, {"0011", 16}, {"0100", 20},  {"0101", 24},  {"0110", 28},  {"0111", 32},
-        {"1000", 48}, {"1001", 64}, {"1010", 80}, {"1011", 96}, {"1100", 128}, {"1101", 156}, {"1110", 204}, {"1111", 255},
+        {"0000", 4},   {"0001", 8},   {"0010", 12},  {"0011", 16},  {"0100", 20}, {"0101", 24},
+        {"0110", 28},  {"0111", 32},  {"1000", 48},  {"1001", 64},  {"1010", 80}, {"1011", 96},
+        {"1100", 128}, {"1101", 156}, {"1110", 204}, {"1111", 255},
 };
 
 static void toggle_eight(struct bench *b, unsigned on_ms) {
@@ -281,7 +284,8 @@ static void test_auto_zero(void **state) {
         assert_int_equal(b.n_events, 1);
 }
 
-/* Switch 8 meanwhile: 4 belongs to the number of cells, and what comes after is no auto zero until 4 was OFF. */
+/* Switch 8 meanwhile: 4 belongs to the number of cells, and what comes after is no auto zero until 4 was OFF.
+ */
 static void test_auto_zero_cancelled(void **state) {
         struct bench b = settled("00000000");
 
@@ -307,11 +311,16 @@ static void test_auto_zero_cancelled(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_v_bypass_rows),      cmocka_unit_test(test_functions),
-                cmocka_unit_test(test_restless),           cmocka_unit_test(test_power_up),
-                cmocka_unit_test(test_hidden_rows),        cmocka_unit_test(test_hidden_refused),
-                cmocka_unit_test(test_eight_left_on),      cmocka_unit_test(test_hidden_interrupted),
-                cmocka_unit_test(test_functions_hold),     cmocka_unit_test(test_auto_zero),
+                cmocka_unit_test(test_v_bypass_rows),
+                cmocka_unit_test(test_functions),
+                cmocka_unit_test(test_restless),
+                cmocka_unit_test(test_power_up),
+                cmocka_unit_test(test_hidden_rows),
+                cmocka_unit_test(test_hidden_refused),
+                cmocka_unit_test(test_eight_left_on),
+                cmocka_unit_test(test_hidden_interrupted),
+                cmocka_unit_test(test_functions_hold),
+                cmocka_unit_test(test_auto_zero),
                 cmocka_unit_test(test_auto_zero_cancelled),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
