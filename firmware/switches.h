@@ -43,7 +43,7 @@ struct switches {
 /* As after a reset, with the switches standing at raw. */
 void switches_init(struct switches *s, uint8_t raw);
 
-/* A sample, elapsed_ms after the last one; one each 50 ms or more often. */
+/* A sample, elapsed_ms after the last one; one each 100 ms or more often. */
 enum switches_event switches_sample(struct switches *s, uint8_t raw, uint16_t elapsed_ms);
 
 /* All positions have acted: before, the functions below say what is off, and V-bypass is unknown. */
