@@ -255,7 +255,7 @@ static void reset_parts(struct mcu *m, enum mcu_reset cause) {
         uint8_t causes = avr->data[REG_MCUSR];
 
         memset(avr->data, 0, REG_LAST + 1);
-        avr->data[REG_MCUSR] = cause == MCU_RESET_POWER ? cause : (uint8_t)(causes | cause);
+        avr->data[REG_MCUSR] = (uint8_t)(cause == MCU_RESET_POWER ? cause : causes | cause);
         memset(avr->sreg, 0, sizeof(avr->sreg));
         avr->data[REG_SPL] = RAM_END & 0xFF;
         avr->data[REG_SPH] = RAM_END >> 8;
