@@ -10,15 +10,22 @@
 #define SETTLE_S 0.0005 /* time constant of reference and dividers behind their switch */
 #define EAR_BIT_S (1.0 / HARDWARE_BAUD)
 
-enum { BIT_RXD = 1 << 0, BIT_BYPASS = 1 << 3, BIT_LED = 1 << 4, BIT_SUPPLY = 1 << 5, BIT_SENSE = 1 << 6, BIT_HALL = 1 << 7 };
+enum {
+        BIT_RXD = 1 << 0,
+        BIT_BYPASS = 1 << 3,
+        BIT_LED = 1 << 4,
+        BIT_SUPPLY = 1 << 5,
+        BIT_SENSE = 1 << 6,
+        BIT_HALL = 1 << 7
+};
 enum { BIT_EXTENDED = 1 << 1 };
 
 static const struct {
         enum mcu_port port;
         uint8_t bit;
 } switch_pins[BOARD_SWITCHES] = {
-        { MCU_PORT_B, 0 }, { MCU_PORT_B, 2 }, { MCU_PORT_B, 3 }, { MCU_PORT_B, 4 },
-        { MCU_PORT_B, 5 }, { MCU_PORT_C, 4 }, { MCU_PORT_C, 5 }, { MCU_PORT_D, 2 },
+        {MCU_PORT_B, 0}, {MCU_PORT_B, 2}, {MCU_PORT_B, 3}, {MCU_PORT_B, 4},
+        {MCU_PORT_B, 5}, {MCU_PORT_C, 4}, {MCU_PORT_C, 5}, {MCU_PORT_D, 2},
 };
 
 /* ---- the ear ---- */
@@ -161,8 +168,8 @@ static double on_analog(void *user, unsigned channel, double time) {
         case HARDWARE_ADC_CELL:
                 if (b->analog_fault == BOARD_ANALOG_DIVIDER_OPEN)
                         return cell_volts(b);
-                return cell_volts(b) * HARDWARE_CELL_BOTTOM_OHM / (HARDWARE_CELL_BOTTOM_OHM + HARDWARE_CELL_TOP_OHM) *
-                       (1 + b->parts.divider) * on;
+                return cell_volts(b) * HARDWARE_CELL_BOTTOM_OHM /
+                       (HARDWARE_CELL_BOTTOM_OHM + HARDWARE_CELL_TOP_OHM) * (1 + b->parts.divider) * on;
         case HARDWARE_ADC_NTC:
                 if (b->analog_fault == BOARD_ANALOG_NTC_OPEN)
                         return on_aref(user, time);
@@ -201,8 +208,12 @@ bool board_bypass_flows(const struct board *b) {
 }
 
 int board_init(struct board *b, unsigned number, bool is_in, const struct mcu_image *image, uint64_t seed) {
-        const struct mcu_outside outside = { .board = b,       .sends = on_sends,   .level = on_level,
-                                             .drives = on_drives, .analog = on_analog, .aref = on_aref };
+        const struct mcu_outside outside = {.board = b,
+                                            .sends = on_sends,
+                                            .level = on_level,
+                                            .drives = on_drives,
+                                            .analog = on_analog,
+                                            .aref = on_aref};
         int r;
 
         memset(b, 0, sizeof(*b));
@@ -248,9 +259,9 @@ void board_account(struct board *b) {
         bool on;
 
         mcu_account(&b->mcu);
-#define UP_TO_NOW(what)                                                           \
-        on = b->what;                                                             \
-        count(b, now, &b->what, &b->what##_since, &b->seen.what##_s, !on);        \
+#define UP_TO_NOW(what)                                                                                      \
+        on = b->what;                                                                                        \
+        count(b, now, &b->what, &b->what##_since, &b->seen.what##_s, !on);                                   \
         b->what = on;
         UP_TO_NOW(led)
         UP_TO_NOW(bypass)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* One board: the chip with what is soldered to it (firmware/hardware.h), and the cell it sits on. What the chip's pins see
- * is computed from the parts' values; what it switches is counted. Knows its neighbours only as lines. */
+/* One board: the chip with what is soldered to it (firmware/hardware.h), and the cell it sits on. What the
+ * chip's pins see is computed from the parts' values; what it switches is counted. Knows its neighbours only
+ * as lines. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -54,8 +55,8 @@ struct board_seen {
 struct board {
         unsigned number; /* 1 = IN */
         struct mcu mcu;
-        struct board *next;       /* who hears what it sends */
-        struct line line;         /* what it hears */
+        struct board *next; /* who hears what it sends */
+        struct line line;   /* what it hears */
         struct board_parts parts;
         enum board_bypass_fault bypass_fault;
         enum board_analog_fault analog_fault;
@@ -86,7 +87,8 @@ struct board {
 int board_init(struct board *b, unsigned number, bool is_in, const struct mcu_image *image, uint64_t seed);
 void board_done(struct board *b);
 
-/* The supply follows the cell: below BOARD_BROWN_OUT_V the chip stands in reset. Call after volts, degc or wanted changed. */
+/* The supply follows the cell: below BOARD_BROWN_OUT_V the chip stands in reset. Call after volts, degc or
+ * wanted changed. */
 void board_surroundings(struct board *b, double now);
 
 /* Lets current flow through a modelled cell, and the board's bypass take its part. */

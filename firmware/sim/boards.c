@@ -34,14 +34,19 @@ static int make_board(struct boards *c, unsigned number) {
 
         if (!b)
                 return -ENOMEM;
-        r = board_init(b, number, number == 1, number == 1 ? &c->in_image : &c->cell_image, rng_next(&c->rng));
+        r = board_init(b, number, number == 1, number == 1 ? &c->in_image : &c->cell_image,
+                       rng_next(&c->rng));
         if (r < 0)
                 return r;
         draw_oscillator(c, b);
         b->mcu.adc_noise_lsb = c->config.noise_lsb;
         b->degc = c->config.ambient_c;
-        b->cell = (struct sim_cell){ .capacity_ah = 100, .resistance = 1, .soc = 50, .ambient_c = b->degc,
-                                     .core_c = b->degc, .temperature_c = b->degc };
+        b->cell = (struct sim_cell){.capacity_ah = 100,
+                                    .resistance = 1,
+                                    .soc = 50,
+                                    .ambient_c = b->degc,
+                                    .core_c = b->degc,
+                                    .temperature_c = b->degc};
         c->power_at[number] = c->config.power_on_s * (rng_even(&c->rng) + 1) / 2;
         return 0;
 }
@@ -58,7 +63,8 @@ int boards_new(const struct boards_config *config, struct boards **ret, char *re
         if (r == 0)
                 r = mcu_image_load(config->cell_image, &c->cell_image);
         if (r < 0) {
-                (void)snprintf(ret_error, size, "%s, %s: no image for the chip", config->in_image, config->cell_image);
+                (void)snprintf(ret_error, size, "%s, %s: no image for the chip", config->in_image,
+                               config->cell_image);
                 free(c);
                 return r;
         }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* A whole chain of boards that run the real images: IN, the cell boards in their order, and the ring return from the last
- * one to IN. All chips advance together in slices shorter than a character on the wire, so whatever a board sends is known
- * to its receiver in time, in whichever order the boards are wired. */
+/* A whole chain of boards that run the real images: IN, the cell boards in their order, and the ring return
+ * from the last one to IN. All chips advance together in slices shorter than a character on the wire, so
+ * whatever a board sends is known to its receiver in time, in whichever order the boards are wired. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,14 +14,14 @@
 
 struct boards_config {
         const char *in_image, *cell_image;
-        unsigned cells;     /* boards, IN included: 1..255 */
+        unsigned cells; /* boards, IN included: 1..255 */
         uint64_t seed;
-        double spread;      /* of the RC oscillators from the factory: 0.1 = evenly within +-10 % */
-        double per_degc;    /* their temperature coefficient, at random within +- this */
+        double spread;   /* of the RC oscillators from the factory: 0.1 = evenly within +-10 % */
+        double per_degc; /* their temperature coefficient, at random within +- this */
         double per_volt;
-        double noise_lsb;   /* of the ADCs */
-        double power_on_s;  /* boards get power at random within this */
-        double ambient_c;   /* 25 */
+        double noise_lsb;  /* of the ADCs */
+        double power_on_s; /* boards get power at random within this */
+        double ambient_c;  /* 25 */
 };
 
 struct boards {

@@ -57,9 +57,10 @@ static void status(const struct boards *c, char *ret, size_t size) {
 
         for (unsigned i = 1; i <= c->n; i++) {
                 const struct board *b = c->board[i];
-                int n = snprintf(ret + used, size - used, "%s%u: %.3f V %.1f degC %s%s%s%s", i > 1 ? "\n" : "", i,
-                                 b->volts, b->degc, b->mcu.powered ? "on" : "off", b->bypass ? " bypass" : "",
-                                 b->mcu.seen.strays ? " stray: " : "", b->mcu.seen.strays ? b->mcu.seen.stray : "");
+                int n = snprintf(ret + used, size - used, "%s%u: %.3f V %.1f degC %s%s%s%s",
+                                 i > 1 ? "\n" : "", i, b->volts, b->degc, b->mcu.powered ? "on" : "off",
+                                 b->bypass ? " bypass" : "", b->mcu.seen.strays ? " stray: " : "",
+                                 b->mcu.seen.strays ? b->mcu.seen.stray : "");
 
                 if (n < 0 || (size_t)n >= size - used)
                         return;
@@ -69,9 +70,9 @@ static void status(const struct boards *c, char *ret, size_t size) {
 
 /* Commands about one board, by its number. */
 static int on_board(struct boards *c, unsigned n, unsigned count, char *const *w) {
-        static const char *const bypass[] = { "sound", "stuck", "open" };
-        static const char *const analog[] = { "sound",          "ntc-open",         "ntc-short",
-                                              "reference-dead", "reference-double", "divider-open" };
+        static const char *const bypass[] = {"sound", "stuck", "open"};
+        static const char *const analog[] = {"sound",          "ntc-open",         "ntc-short",
+                                             "reference-dead", "reference-double", "divider-open"};
         struct board *b = c->board[n];
         double a, d;
         int i;

@@ -6,7 +6,7 @@
 #include "mcu.h"
 
 void line_init(struct line *l, uint64_t seed) {
-        *l = (struct line){ 0 };
+        *l = (struct line){0};
         rng_init(&l->rng, seed, 0x6C696E65);
 }
 
@@ -30,7 +30,7 @@ bool line_send(struct line *l, double start, double bit_s, uint8_t byte) {
         if (l->head - l->tail == LINE_CHARS)
                 l->tail++; /* nobody listens */
         c = &l->chars[l->head++ % LINE_CHARS];
-        *c = (struct line_char){ start, bit_s, (uint16_t)(0x200u | (unsigned)byte << 1) };
+        *c = (struct line_char){start, bit_s, (uint16_t)(0x200u | (unsigned)byte << 1)};
         l->bits += LINE_BITS;
         if (l->error_rate <= 0)
                 return true;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The wire from one board's TXD to the next one's RXD, with its isolator: who sends what level when, and what becomes of it
- * on the way. 1 = idle. Knows no bytes beyond the ten bits of a character, and no receiver. */
+/* The wire from one board's TXD to the next one's RXD, with its isolator: who sends what level when, and what
+ * becomes of it on the way. 1 = idle. Knows no bytes beyond the ten bits of a character, and no receiver. */
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* smartbms-boards: a chain of simulated boards that run the real images, in real time or as fast as it can, with what a
- * gateway would hear on a pseudo terminal or in a file. Commands on standard input, or by a script. */
+/* smartbms-boards: a chain of simulated boards that run the real images, in real time or as fast as it can,
+ * with what a gateway would hear on a pseudo terminal or in a file. Commands on standard input, or by a
+ * script. */
 
 #include <errno.h>
 #include <getopt.h>
@@ -66,20 +67,47 @@ static int complain(const char *what, const char *why) {
         return -EINVAL;
 }
 
-enum { O_IN = 256, O_CELL, O_CELLS, O_LINK, O_OUTPUT, O_LAST, O_SPEED, O_DURATION, O_SEED, O_SPREAD, O_NOISE, O_SOC,
-       O_CAPACITY, O_CURRENT, O_EEPROM, O_SCRIPT, O_CONTROL, O_HELP };
+enum {
+        O_IN = 256,
+        O_CELL,
+        O_CELLS,
+        O_LINK,
+        O_OUTPUT,
+        O_LAST,
+        O_SPEED,
+        O_DURATION,
+        O_SEED,
+        O_SPREAD,
+        O_NOISE,
+        O_SOC,
+        O_CAPACITY,
+        O_CURRENT,
+        O_EEPROM,
+        O_SCRIPT,
+        O_CONTROL,
+        O_HELP
+};
 
 static const struct option options[] = {
-        { "in", required_argument, NULL, O_IN },             { "cell", required_argument, NULL, O_CELL },
-        { "cells", required_argument, NULL, O_CELLS },       { "link", required_argument, NULL, O_LINK },
-        { "output", required_argument, NULL, O_OUTPUT },     { "last", required_argument, NULL, O_LAST },
-        { "speed", required_argument, NULL, O_SPEED },       { "duration", required_argument, NULL, O_DURATION },
-        { "seed", required_argument, NULL, O_SEED },         { "spread", required_argument, NULL, O_SPREAD },
-        { "noise", required_argument, NULL, O_NOISE },       { "soc", required_argument, NULL, O_SOC },
-        { "capacity-ah", required_argument, NULL, O_CAPACITY }, { "current-a", required_argument, NULL, O_CURRENT },
-        { "eeprom", required_argument, NULL, O_EEPROM },     { "script", required_argument, NULL, O_SCRIPT },
-        { "control", no_argument, NULL, O_CONTROL },         { "help", no_argument, NULL, O_HELP },
-        { NULL, 0, NULL, 0 },
+        {"in", required_argument, NULL, O_IN},
+        {"cell", required_argument, NULL, O_CELL},
+        {"cells", required_argument, NULL, O_CELLS},
+        {"link", required_argument, NULL, O_LINK},
+        {"output", required_argument, NULL, O_OUTPUT},
+        {"last", required_argument, NULL, O_LAST},
+        {"speed", required_argument, NULL, O_SPEED},
+        {"duration", required_argument, NULL, O_DURATION},
+        {"seed", required_argument, NULL, O_SEED},
+        {"spread", required_argument, NULL, O_SPREAD},
+        {"noise", required_argument, NULL, O_NOISE},
+        {"soc", required_argument, NULL, O_SOC},
+        {"capacity-ah", required_argument, NULL, O_CAPACITY},
+        {"current-a", required_argument, NULL, O_CURRENT},
+        {"eeprom", required_argument, NULL, O_EEPROM},
+        {"script", required_argument, NULL, O_SCRIPT},
+        {"control", no_argument, NULL, O_CONTROL},
+        {"help", no_argument, NULL, O_HELP},
+        {NULL, 0, NULL, 0},
 };
 
 static int number(const char *name, double from, double to, double *ret) {
@@ -166,9 +194,16 @@ static int one_option(struct program *p, int o) {
 static int parse(struct program *p, int argc, char **argv) {
         int o, r;
 
-        *p = (struct program){ .config = { .cells = 16, .seed = 1, .spread = 0.1, .noise_lsb = 0.5, .ambient_c = 25,
-                                           .per_degc = 0.0005, .per_volt = 0.02, .power_on_s = 1 },
-                               .speed = 1, .capacity_ah = 100 };
+        *p = (struct program){.config = {.cells = 16,
+                                         .seed = 1,
+                                         .spread = 0.1,
+                                         .noise_lsb = 0.5,
+                                         .ambient_c = 25,
+                                         .per_degc = 0.0005,
+                                         .per_volt = 0.02,
+                                         .power_on_s = 1},
+                              .speed = 1,
+                              .capacity_ah = 100};
         while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
                 r = one_option(p, o);
                 if (r != 0)
@@ -211,7 +246,7 @@ static int obey(struct program *p, const char *line) {
 static void listen(struct program *p) {
         static char line[200];
         static size_t used;
-        struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
+        struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
 
         while (p->control && poll(&in, 1, 0) > 0) {
                 ssize_t n = read(STDIN_FILENO, line + used, 1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The ADC: 1024 steps of the reference, noise, conversion time by its prescaler, single conversions (also begun by
- * falling asleep in ADC noise reduction). A free-running ADC is not made here. */
+/* The ADC: 1024 steps of the reference, noise, conversion time by its prescaler, single conversions (also
+ * begun by falling asleep in ADC noise reduction). A free-running ADC is not made here. */
 
 #include <math.h>
 
@@ -103,7 +103,7 @@ void mcu_adc_reset(struct mcu *m) {
 }
 
 void mcu_adc_install(struct mcu *m) {
-        static const uint8_t plain[] = { REG_ADCL, REG_ADCH, REG_ADCSRB, REG_ADMUX };
+        static const uint8_t plain[] = {REG_ADCL, REG_ADCH, REG_ADCSRB, REG_ADMUX};
 
         for (unsigned i = 0; i < sizeof(plain); i++) {
                 mcu_on_read(m, plain[i], NULL);

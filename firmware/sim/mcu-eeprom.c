@@ -98,7 +98,7 @@ void mcu_eeprom_reset(struct mcu *m) {
 }
 
 void mcu_eeprom_install(struct mcu *m) {
-        static const uint8_t plain[] = { REG_EEDR, REG_EEARL, REG_EEARH };
+        static const uint8_t plain[] = {REG_EEDR, REG_EEARL, REG_EEARH};
 
         for (unsigned i = 0; i < sizeof(plain); i++) {
                 mcu_on_read(m, plain[i], NULL);

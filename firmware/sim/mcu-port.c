@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Ports B, C and D: outputs with the timers' compare outputs over them, inputs with pull-ups. A floating input reads as
- * whatever noise says. */
+/* Ports B, C and D: outputs with the timers' compare outputs over them, inputs with pull-ups. A floating
+ * input reads as whatever noise says. */
 
 #include <sim_avr.h>
 
@@ -13,9 +13,9 @@ static const struct {
         enum mcu_port port;
         uint8_t bit;
 } outputs[3][2] = {
-        { { MCU_PORT_D, 6 }, { MCU_PORT_D, 5 } },
-        { { MCU_PORT_B, 1 }, { MCU_PORT_B, 2 } },
-        { { MCU_PORT_B, 3 }, { MCU_PORT_D, 3 } },
+        {{MCU_PORT_D, 6}, {MCU_PORT_D, 5}},
+        {{MCU_PORT_B, 1}, {MCU_PORT_B, 2}},
+        {{MCU_PORT_B, 3}, {MCU_PORT_D, 3}},
 };
 
 static uint8_t level(const struct mcu *m, enum mcu_port port) {

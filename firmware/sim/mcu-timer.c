@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Timers 0, 1 and 2: normal and CTC mode, compare, overflow, compare outputs, 16-bit access. PWM and input capture are not
- * made here and count as strays. A timer is brought up to date when somebody looks, or when an interrupt or an output
- * waits for it: a counter that nobody watches costs nothing. */
+/* Timers 0, 1 and 2: normal and CTC mode, compare, overflow, compare outputs, 16-bit access. PWM and input
+ * capture are not made here and count as strays. A timer is brought up to date when somebody looks, or when
+ * an interrupt or an output waits for it: a counter that nobody watches costs nothing. */
 
 #include <sim_avr.h>
 
@@ -12,8 +12,8 @@
 enum { COMPARE_A = 0x02, COMPARE_B = 0x04, OVERFLOW = 0x01, CAPTURE = 0x20 };
 enum { COM_NONE, COM_TOGGLE, COM_CLEAR, COM_SET };
 
-static const uint32_t prescale_01[8] = { 0, 1, 8, 64, 256, 1024, 0, 0 };
-static const uint32_t prescale_2[8] = { 0, 1, 8, 32, 64, 128, 256, 1024 };
+static const uint32_t prescale_01[8] = {0, 1, 8, 64, 256, 1024, 0, 0};
+static const uint32_t prescale_2[8] = {0, 1, 8, 32, 64, 128, 256, 1024};
 
 static uint64_t tick_at(const struct mcu_timer *t, uint64_t cycle) {
         return t->prescale ? cycle / t->prescale : 0;
@@ -299,15 +299,16 @@ static void write_mask(avr_t *avr, avr_io_addr_t address, uint8_t value, void *u
 
 void mcu_timer_reset(struct mcu *m) {
         for (unsigned i = 0; i < 3; i++)
-                m->timer[i] = (struct mcu_timer){ .number = i, .max = i == 1 ? 0xFFFF : 0xFF, .due = UINT64_MAX };
+                m->timer[i] =
+                        (struct mcu_timer){.number = i, .max = i == 1 ? 0xFFFF : 0xFF, .due = UINT64_MAX};
 }
 
 void mcu_timer_install(struct mcu *m) {
-        static const uint8_t low[] = { REG_OCR0A, REG_OCR0B,  REG_OCR2A,  REG_OCR2B,
-                                       REG_OCR1AL, REG_OCR1BL, REG_ICR1L };
-        static const uint8_t high[] = { REG_OCR1AH, REG_OCR1BH, REG_ICR1H };
-        static const uint8_t control[] = { REG_TCCR0A, REG_TCCR1A, REG_TCCR2A };
-        static const uint8_t count[] = { REG_TCNT0, REG_TCNT1L, REG_TCNT2 };
+        static const uint8_t low[] = {REG_OCR0A,  REG_OCR0B,  REG_OCR2A, REG_OCR2B,
+                                      REG_OCR1AL, REG_OCR1BL, REG_ICR1L};
+        static const uint8_t high[] = {REG_OCR1AH, REG_OCR1BH, REG_ICR1H};
+        static const uint8_t control[] = {REG_TCCR0A, REG_TCCR1A, REG_TCCR2A};
+        static const uint8_t count[] = {REG_TCNT0, REG_TCNT1L, REG_TCNT2};
 
         for (unsigned i = 0; i < sizeof(low); i++) {
                 mcu_on_read(m, low[i], read_compare);

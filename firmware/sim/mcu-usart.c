@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The USART: a receiver that samples the line with its own clock, two characters of buffer and the shift register
- * behind them, data overrun, framing errors by what is really on the line; a transmitter with one character of
- * buffer, whose start bits keep to the baud clock's grid. 8N1 only. */
+/* The USART: a receiver that samples the line with its own clock, two characters of buffer and the shift
+ * register behind them, data overrun, framing errors by what is really on the line; a transmitter with one
+ * character of buffer, whose start bits keep to the baud clock's grid. 8N1 only. */
 
 #include <sim_avr.h>
 
@@ -125,7 +125,8 @@ static uint8_t read_udr(avr_t *avr, avr_io_addr_t address, void *user) {
         if (latency > m->seen.latency_max_s)
                 m->seen.latency_max_s = latency;
         m->seen.latency_sum_s += latency;
-        m->seen.latency[latency * 1e5 < MCU_LATENCY_BINS ? (unsigned)(latency * 1e5) : MCU_LATENCY_BINS - 1]++;
+        m->seen.latency[latency * 1e5 < MCU_LATENCY_BINS ? (unsigned)(latency * 1e5)
+                                                         : MCU_LATENCY_BINS - 1]++;
         m->rx_n--;
         m->rx_data[0] = m->rx_data[1];
         m->rx_fe[0] = m->rx_fe[1];
@@ -248,7 +249,7 @@ void mcu_usart_reset(struct mcu *m) {
 }
 
 void mcu_usart_install(struct mcu *m) {
-        static const uint8_t all[] = { REG_UCSR0A, REG_UCSR0B, REG_UCSR0C, REG_UBRR0L, REG_UBRR0H };
+        static const uint8_t all[] = {REG_UCSR0A, REG_UCSR0B, REG_UCSR0C, REG_UBRR0L, REG_UBRR0H};
 
         for (unsigned i = 0; i < sizeof(all); i++)
                 mcu_on_read(m, all[i], NULL);

@@ -16,10 +16,10 @@
 #include "mcu.h"
 #include "registers.h"
 
-#define START_UP_S 0.065       /* fuse SUT: 65 ms after any reset */
-#define INTERRUPT_CYCLES 4     /* section 6.7.1 */
-#define WAKE_CYCLES 4          /* the same, from sleep */
-#define RC_START_CYCLES 6      /* from power-down, section 8.6 */
+#define START_UP_S 0.065           /* fuse SUT: 65 ms after any reset */
+#define INTERRUPT_CYCLES 4         /* section 6.7.1 */
+#define WAKE_CYCLES 4              /* the same, from sleep */
+#define RC_START_CYCLES 6          /* from power-down, section 8.6 */
 #define CRYSTAL_START_CYCLES 16384 /* section 8.3 */
 #define RAM_START 0x100
 #define RAM_END 0x8FF
@@ -108,8 +108,8 @@ static void write_mcusr(avr_t *avr, avr_io_addr_t address, uint8_t value, void *
 }
 
 static void install(struct mcu *m) {
-        static const uint8_t plain[] = { REG_GPIOR0, REG_GPIOR1, REG_GPIOR2, REG_SMCR, REG_MCUCR, REG_PRR,
-                                         REG_DIDR0,  REG_DIDR1,  REG_ACSR };
+        static const uint8_t plain[] = {REG_GPIOR0, REG_GPIOR1, REG_GPIOR2, REG_SMCR, REG_MCUCR,
+                                        REG_PRR,    REG_DIDR0,  REG_DIDR1,  REG_ACSR};
 
         for (unsigned i = 0; i < MAX_IOs; i++)
                 memset(&m->avr->io[i], 0, sizeof(m->avr->io[i]));
@@ -164,7 +164,7 @@ int mcu_init(struct mcu *m, const struct mcu_image *image, const struct mcu_outs
         m->clock_fuse_div = 3;
         m->degc = 25;
         m->supply_v = 3.3;
-        m->rc = (struct mcu_rc){ .base_hz = 8e6, .factory = 0x60, .step = 0.006, .seam = 0.1 };
+        m->rc = (struct mcu_rc){.base_hz = 8e6, .factory = 0x60, .step = 0.006, .seam = 0.1};
         m->watchdog_hz = 128000;
         m->adc_noise_lsb = 0.5;
         m->hz = 1e6;
@@ -302,11 +302,11 @@ void mcu_power(struct mcu *m, double now, bool on) {
         mcu_reset(m, MCU_RESET_POWER);
 }
 
-/* The vector of the most urgent interrupt that is enabled, 0 = none. Vectors that the chip clears are cleared when
- * take is set. */
+/* The vector of the most urgent interrupt that is enabled, 0 = none. Vectors that the chip clears are cleared
+ * when take is set. */
 static unsigned interrupt(struct mcu *m, bool take) {
-        static const uint8_t first[3] = { VECTOR_TIMER0_COMPA, VECTOR_TIMER1_COMPA, VECTOR_TIMER2_COMPA };
-        static const uint8_t order[3] = { 2, 1, 0 };
+        static const uint8_t first[3] = {VECTOR_TIMER0_COMPA, VECTOR_TIMER1_COMPA, VECTOR_TIMER2_COMPA};
+        static const uint8_t order[3] = {2, 1, 0};
         uint8_t *data = m->avr->data, a, b;
 
         if ((data[REG_WDTCSR] & WDTCSR_WDIF) && (data[REG_WDTCSR] & WDTCSR_WDIE)) {
@@ -375,8 +375,9 @@ static void serve(struct mcu *m) {
 }
 
 static void fall_asleep(struct mcu *m) {
-        static const enum mcu_sleep modes[8] = { MCU_IDLE,       MCU_ADC_SLEEP, MCU_POWER_DOWN, MCU_POWER_DOWN,
-                                                 MCU_POWER_DOWN, MCU_POWER_DOWN, MCU_POWER_DOWN, MCU_POWER_DOWN };
+        static const enum mcu_sleep modes[8] = {MCU_IDLE,       MCU_ADC_SLEEP,  MCU_POWER_DOWN,
+                                                MCU_POWER_DOWN, MCU_POWER_DOWN, MCU_POWER_DOWN,
+                                                MCU_POWER_DOWN, MCU_POWER_DOWN};
         uint8_t smcr = m->avr->data[REG_SMCR];
 
         m->avr->state = cpu_Running;
@@ -433,7 +434,8 @@ static void execute(struct mcu *m, uint64_t limit) {
         avr->run_cycle_count = m->hold_one ? 0 : limit - avr->cycle;
         avr->interrupt_state = 0;
         avr->pc = avr_run_one(avr);
-        /* I went from 0 to 1: the core stopped there, and one instruction more runs before an interrupt does. */
+        /* I went from 0 to 1: the core stopped there, and one instruction more runs before an interrupt does.
+         */
         m->hold_one = avr->interrupt_state != 0;
         if (avr->state == cpu_Sleeping)
                 fall_asleep(m);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* One ATmega328P. The instructions are executed by simavr's core; everything around them is made here, because
- * simavr 1.6 misleads there: USART, timers, ADC, EEPROM, watchdog, sleep, resets, oscillator. A register that is not
- * made here counts as a mistake of the firmware when it is touched (`strays`). Figures are of the data sheet
- * DS40002061. Knows nothing of boards, wires and cells: the outside is the functions of struct mcu_outside.
+/* One ATmega328P. The instructions are executed by simavr's core; everything around them is made here,
+ * because simavr 1.6 misleads there: USART, timers, ADC, EEPROM, watchdog, sleep, resets, oscillator. A
+ * register that is not made here counts as a mistake of the firmware when it is touched (`strays`). Figures
+ * are of the data sheet DS40002061. Knows nothing of boards, wires and cells: the outside is the functions of
+ * struct mcu_outside.
  *
  * Time is in seconds, as double, the same for all chips; a chip's own clock runs by its oscillator. */
 
@@ -54,10 +55,10 @@ enum mcu_sleep { MCU_AWAKE, MCU_IDLE, MCU_ADC_SLEEP, MCU_POWER_DOWN, _MCU_SLEEP_
 
 /* The RC oscillator: frequency by OSCCAL, temperature and supply. */
 struct mcu_rc {
-        double base_hz;   /* with the factory's code, at 25 degC and 3.3 V */
-        uint8_t factory;  /* the code that every reset restores */
-        double step;      /* share a code changes it by, on average */
-        double seam;      /* how much code 0x80 is below 0x7F */
+        double base_hz;  /* with the factory's code, at 25 degC and 3.3 V */
+        uint8_t factory; /* the code that every reset restores */
+        double step;     /* share a code changes it by, on average */
+        double seam;     /* how much code 0x80 is below 0x7F */
         uint64_t unevenness;
         double per_degc, per_volt;
 };
@@ -183,7 +184,8 @@ void mcu_account(struct mcu *m);
 uint64_t mcu_cycle_at(const struct mcu *m, double time);
 double mcu_time_of(const struct mcu *m, uint64_t cycle);
 void mcu_rebase(struct mcu *m, double hz);
-void mcu_touch(struct mcu *m); /* something changed: look at interrupts and times before the next instruction */
+void mcu_touch(
+        struct mcu *m); /* something changed: look at interrupts and times before the next instruction */
 void mcu_stray(struct mcu *m, const char *what, unsigned address);
 void mcu_on_read(struct mcu *m, unsigned address, uint8_t (*f)(struct avr_t *, uint16_t, void *));
 void mcu_on_write(struct mcu *m, unsigned address, void (*f)(struct avr_t *, uint16_t, uint8_t, void *));

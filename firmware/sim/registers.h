@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Register addresses and bits of the ATmega328P (DS40002061, register summary), as the parts of the simulated chip
- * need them. In data space, as lds and sts have them. */
+/* Register addresses and bits of the ATmega328P (DS40002061, register summary), as the parts of the simulated
+ * chip need them. In data space, as lds and sts have them. */
 
 enum {
         REG_PINB = 0x23,

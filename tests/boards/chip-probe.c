@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* A small image that pokes at the parts of the chip, so that the simulated chip itself can be tested (test-chip.c) without
- * the boards' firmware. PROBE_TALKER sends 58 counting bytes each half second by timer 1 and toggles OC1A; else each
- * received byte goes on, one higher. Both leave what they saw in the EEPROM's first bytes. */
+/* A small image that pokes at the parts of the chip, so that the simulated chip itself can be tested
+ * (test-chip.c) without the boards' firmware. PROBE_TALKER sends 58 counting bytes each half second by timer
+ * 1 and toggles OC1A; else each received byte goes on, one higher. Both leave what they saw in the EEPROM's
+ * first bytes. */
 
 #include <avr/eeprom.h>
 #include <avr/interrupt.h>

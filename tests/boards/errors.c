@@ -4,15 +4,13 @@
  *
  *   errors IN_IMAGE CELL_IMAGE CELLS CYCLES RATE...
  *
- * The cells keep still, so what is true is known to the step. In the first half all is within its limits; in the second one cell
- * is above V-max and another below V-min, so that both relays must be open and stay so. Counted at each tap:
- *   lost      frames begun by IN of which none was accepted
- *   E         accepted frames that carry no readings (bit 2)
- *   wrong     accepted without bit 2, and different from the truth in what a gateway reads
- *   trips     V or T rules confirmed that the truth does not break. Goal: 0
- *   closings  relays that closed in the second half. Goal: 0
- *   stales    how often the link went stale
- * At a rate of 10^-6 and below: no relay may move in the first half, and nothing wrong may be accepted. */
+ * The cells keep still, so what is true is known to the step. In the first half all is within its limits; in
+ * the second one cell is above V-max and another below V-min, so that both relays must be open and stay so.
+ * Counted at each tap: lost      frames begun by IN of which none was accepted E         accepted frames that
+ * carry no readings (bit 2) wrong     accepted without bit 2, and different from the truth in what a gateway
+ * reads trips     V or T rules confirmed that the truth does not break. Goal: 0 closings  relays that closed
+ * in the second half. Goal: 0 stales    how often the link went stale At a rate of 10^-6 and below: no relay
+ * may move in the first half, and nothing wrong may be accepted. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,12 +185,15 @@ static bool run(const struct chain_test *test, double rate, unsigned cycles) {
                 turned += c->board[i]->line.turned;
         for (int i = 0; i < 2; i++) {
                 const struct tap *t = &r->tap[i];
-                bool ok = t->trips == 0 && t->wrong_closings == 0 && (rate > 1.5e-6 || (t->wrong == 0 && t->moves == 0));
+                bool ok = t->trips == 0 && t->wrong_closings == 0 &&
+                          (rate > 1.5e-6 || (t->wrong == 0 && t->moves == 0));
 
-                (void)printf("%-4s %6.0e: %u cycles, %llu bits turned: lost %d, E %u, wrong %u, trips %u, closings %u, moves in the "
+                (void)printf("%-4s %6.0e: %u cycles, %llu bits turned: lost %d, E %u, wrong %u, trips %u, "
+                             "closings %u, moves in the "
                              "first half %u, stales %u  %s\n",
-                             i == 0 ? "in" : "last", rate, cycles, (unsigned long long)turned, (int)cycles - (int)t->accepted, t->errors,
-                             t->wrong, t->trips, t->wrong_closings, t->moves, t->gateway.stales, ok ? "ok" : "MISSED");
+                             i == 0 ? "in" : "last", rate, cycles, (unsigned long long)turned,
+                             (int)cycles - (int)t->accepted, t->errors, t->wrong, t->trips, t->wrong_closings,
+                             t->moves, t->gateway.stales, ok ? "ok" : "MISSED");
                 good = good && ok;
         }
         (void)fflush(stdout);
@@ -201,7 +202,7 @@ static bool run(const struct chain_test *test, double rate, unsigned cycles) {
 }
 
 int main(int argc, char **argv) {
-        struct chain_test test = { .spread = 0.1, .seed = 5 };
+        struct chain_test test = {.spread = 0.1, .seed = 5};
         unsigned cycles = argc > 4 ? (unsigned)strtoul(argv[4], NULL, 10) : 0;
         bool good = true;
 

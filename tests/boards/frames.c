@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Chains of boards with their real images: is every frame at the end right, how long does it take, how long is a board awake?
+/* Chains of boards with their real images: is every frame at the end right, how long does it take, how long
+ * is a board awake?
  *
  *   frames IN_IMAGE CELL_IMAGE CYCLES SPEC...      SPEC: CELLS[/CONFIGURED][f][+SEED], f = 0.5 s
  *
- * Oscillators start at random within +-10 %. A chain has 60 s to start; from its first right frame on, one rotation to tell each
- * cell's reading, which must fit the cell; then every message of CYCLES cycles must have 58 bytes, a good checksum, bit 2
- * clear, the count, the exact sum, the extremes with their numbers, the next cell's detail. Exits 1 if one does not, or if a
- * time of docs/chain.md is missed. */
+ * Oscillators start at random within +-10 %. A chain has 60 s to start; from its first right frame on, one
+ * rotation to tell each cell's reading, which must fit the cell; then every message of CYCLES cycles must
+ * have 58 bytes, a good checksum, bit 2 clear, the count, the exact sum, the extremes with their numbers, the
+ * next cell's detail. Exits 1 if one does not, or if a time of docs/chain.md is missed. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,7 +110,7 @@ static void on_last(void *user, const struct message *m) {
                 r->phase = JUDGING;
                 for (unsigned i = 1; i <= r->boards->n; i++)
                         board_watch(r->boards->board[i]);
-                r->vendor = (struct vendor){ .next = r->boards->now };
+                r->vendor = (struct vendor){.next = r->boards->now};
                 return;
         case JUDGING:
                 judge(r, m, unsound);
@@ -139,17 +140,19 @@ static void shares(const struct run *r, unsigned number) {
 
         board_account(b);
         all = mcu_now(&b->mcu) - s->since;
-        (void)printf("  board %3u: awake %.3f %%, idle %.3f %%, deeper %.3f %%, ADC on %.3f %%, supply on %.3f %%, LED %.3f %%, "
+        (void)printf("  board %3u: awake %.3f %%, idle %.3f %%, deeper %.3f %%, ADC on %.3f %%, supply on "
+                     "%.3f %%, LED %.3f %%, "
                      "sending low %.3f %%, Hall on %.3f %%\n",
                      number, 100 * s->in_mode_s[MCU_AWAKE] / all, 100 * s->in_mode_s[MCU_IDLE] / all,
-                     100 * (s->in_mode_s[MCU_ADC_SLEEP] + s->in_mode_s[MCU_POWER_DOWN]) / all, 100 * s->adc_on_s / all,
-                     100 * b->seen.supply_s / all, 100 * b->seen.led_s / all, 100 * s->tx_low_s / all,
-                     100 * b->seen.hall_s / all);
+                     100 * (s->in_mode_s[MCU_ADC_SLEEP] + s->in_mode_s[MCU_POWER_DOWN]) / all,
+                     100 * s->adc_on_s / all, 100 * b->seen.supply_s / all, 100 * b->seen.led_s / all,
+                     100 * s->tx_low_s / all, 100 * b->seen.hall_s / all);
 }
 
 static bool report(struct run *r, unsigned cycles) {
         struct boards *c = r->boards;
-        double latency = 0, hop = r->test.cells > 1 && r->judged ? r->hops / r->judged / (r->test.cells - 1) : 0;
+        double latency = 0,
+               hop = r->test.cells > 1 && r->judged ? r->hops / r->judged / (r->test.cells - 1) : 0;
         uint64_t overruns = 0, strays = 0;
         unsigned worst = 0;
         bool good;
@@ -166,19 +169,22 @@ static bool report(struct run *r, unsigned cycles) {
                         worst = i;
                 }
         }
-        good = r->phase == JUDGING && r->judged >= cycles && r->wrong == 0 && r->extended_wrong == 0 && overruns == 0 &&
-               strays == 0 && r->started <= START_MAX_S && hop <= HOP_MAX_S && r->chain_max <= CHAIN_MAX_S &&
-               r->last_byte_max <= LAST_BYTE_MAX_S && latency <= LATENCY_MAX_S && r->vendor.lost == 0 &&
-               r->vendor.messages + 1 >= r->judged;
-        (void)printf("%3u cells%s, %u configured, seed %llu: start %.1f s, %u judged, %u wrong; hop %.3f ms, chain %.4f s, last byte "
-                     "%.4f s; latency %.0f us (board %u), overruns %llu, strays %llu; extended %llu (%u wrong, edges %.1f us, "
+        good = r->phase == JUDGING && r->judged >= cycles && r->wrong == 0 && r->extended_wrong == 0 &&
+               overruns == 0 && strays == 0 && r->started <= START_MAX_S && hop <= HOP_MAX_S &&
+               r->chain_max <= CHAIN_MAX_S && r->last_byte_max <= LAST_BYTE_MAX_S &&
+               latency <= LATENCY_MAX_S && r->vendor.lost == 0 && r->vendor.messages + 1 >= r->judged;
+        (void)printf("%3u cells%s, %u configured, seed %llu: start %.1f s, %u judged, %u wrong; hop %.3f ms, "
+                     "chain %.4f s, last byte "
+                     "%.4f s; latency %.0f us (board %u), overruns %llu, strays %llu; extended %llu (%u "
+                     "wrong, edges %.1f us, "
                      "framing %llu); vendor's reader %llu, lost %llu  %s\n",
-                     r->test.cells, r->test.fast ? " fast" : "", r->test.configured, (unsigned long long)r->test.seed,
-                     r->started, r->judged, r->wrong, hop * 1e3, r->chain_max, r->last_byte_max, latency * 1e6, worst,
-                     (unsigned long long)overruns, (unsigned long long)strays, (unsigned long long)r->extended.messages,
-                     r->extended_wrong, c->board[1]->ear.worst_edge_s * 1e6,
-                     (unsigned long long)c->board[1]->ear.framing_errors, (unsigned long long)r->vendor.messages,
-                     (unsigned long long)r->vendor.lost, good ? "ok" : "MISSED");
+                     r->test.cells, r->test.fast ? " fast" : "", r->test.configured,
+                     (unsigned long long)r->test.seed, r->started, r->judged, r->wrong, hop * 1e3,
+                     r->chain_max, r->last_byte_max, latency * 1e6, worst, (unsigned long long)overruns,
+                     (unsigned long long)strays, (unsigned long long)r->extended.messages, r->extended_wrong,
+                     c->board[1]->ear.worst_edge_s * 1e6, (unsigned long long)c->board[1]->ear.framing_errors,
+                     (unsigned long long)r->vendor.messages, (unsigned long long)r->vendor.lost,
+                     good ? "ok" : "MISSED");
         shares(r, 1);
         if (c->n > 1)
                 shares(r, 2);
@@ -243,12 +249,14 @@ static bool parse(const char *spec, struct chain_test *t) {
 }
 
 int main(int argc, char **argv) {
-        struct chain_test test = { .spread = 0.1 };
+        struct chain_test test = {.spread = 0.1};
         unsigned cycles = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : 0;
         bool good = true;
 
         if (argc < 5 || cycles == 0) {
-                (void)fprintf(stderr, "usage: %s IN_IMAGE CELL_IMAGE CYCLES CELLS[/CONFIGURED][f][+SEED]...\n", argv[0]);
+                (void)fprintf(stderr,
+                              "usage: %s IN_IMAGE CELL_IMAGE CYCLES CELLS[/CONFIGURED][f][+SEED]...\n",
+                              argv[0]);
                 return 2;
         }
         test.in_image = argv[1];

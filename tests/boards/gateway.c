@@ -30,14 +30,17 @@ static void follow(struct gateway *g, double now, bool warned) {
 }
 
 void gateway_init(struct gateway *g, double now, enum link_tap tap, unsigned cells) {
-        struct bms_config config = { .current_check = true, .tap = tap, .cells = (uint8_t)cells, .blind_spot_ma = 1000,
-                                     .mapped = { true, true } };
+        struct bms_config config = {.current_check = true,
+                                    .tap = tap,
+                                    .cells = (uint8_t)cells,
+                                    .blind_spot_ma = 1000,
+                                    .mapped = {true, true}};
 
         memset(g, 0, sizeof(*g));
         settings_init(&config.settings);
         config.settings.values[SETTING_CAPACITY] = some(5120);
         bms_init(&g->bms, usec(now), &config);
-        deframer_init(&g->probe, &(struct accept_rules){ .current_check = true });
+        deframer_init(&g->probe, &(struct accept_rules){.current_check = true});
         g->link = g->bms.link.state;
 }
 

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* lib/'s whole pack, listening to a chain of boards: at IN's extended data output, or at the last board's output. */
+/* lib/'s whole pack, listening to a chain of boards: at IN's extended data output, or at the last board's
+ * output. */
 
 #include "bms.h"
 #include "boards.h"
 
 struct gateway {
         struct bms bms;
-        struct deframer probe;                               /* what is accepted, beside what becomes of it */
+        struct deframer probe;                              /* what is accepted, beside what becomes of it */
         void (*accepted)(void *user, const uint8_t *frame); /* may be NULL */
         void *user;
         bool closed[_RELAY_MAX];

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Each board of a chain killed and revived, heard by lib/ at the IN board's extended data output and at the last board's.
+/* Each board of a chain killed and revived, heard by lib/ at the IN board's extended data output and at the
+ * last board's.
  *
  *   kills IN_IMAGE CELL_IMAGE CELLS STRIDE SEED...      at 1.0 and 0.5 s; STRIDE 1: each board
  *
- * What it must show: the warning names the place on the first orphan frame (at most 3 cycles after the last good frame began), both
- * relays are open within 5 s; revived with its stored trim the board lets a right frame through within 5 cycles, with a blank
- * EEPROM within 8. Exits 1 if not. */
+ * What it must show: the warning names the place on the first orphan frame (at most 3 cycles after the last
+ * good frame began), both relays are open within 5 s; revived with its stored trim the board lets a right
+ * frame through within 5 cycles, with a blank EEPROM within 8. Exits 1 if not. */
 
 #include <math.h>
 #include <stdio.h>
@@ -19,7 +20,8 @@
 #define STEP_S 0.01
 #define START_MAX_S 60.0
 #define WARN_CYCLES 3.0
-#define ORPHAN_S 0.075 /* the orphan frame itself, and its way through the chain comes on top: 3.25 ms a hop */
+#define ORPHAN_S                                                                                             \
+        0.075 /* the orphan frame itself, and its way through the chain comes on top: 3.25 ms a hop */
 #define HOP_S 0.00325
 #define OPEN_S 5.0
 #define STORED_CYCLES 5
@@ -31,7 +33,8 @@ struct run {
         struct boards *boards;
         struct listener last, extended;
         struct gateway at_in, at_last;
-        double good_start, good_after; /* of the newest good message at the end; the first one after a moment */
+        double good_start,
+                good_after; /* of the newest good message at the end; the first one after a moment */
         double since;
         double worst_warning[2], worst_open, worst_stored, worst_blank;
         unsigned missed;
@@ -80,8 +83,8 @@ static void go(struct run *r, double seconds) {
 static bool healthy(const struct run *r) {
         const struct gateway *a = &r->at_in, *b = &r->at_last;
 
-        return a->closed[RELAY_CHARGE] && a->closed[RELAY_LOAD] && !a->bms.link.warning && b->closed[RELAY_CHARGE] &&
-               b->closed[RELAY_LOAD] && !b->bms.link.warning;
+        return a->closed[RELAY_CHARGE] && a->closed[RELAY_LOAD] && !a->bms.link.warning &&
+               b->closed[RELAY_CHARGE] && b->closed[RELAY_LOAD] && !b->bms.link.warning;
 }
 
 static bool await_healthy(struct run *r, double seconds) {
@@ -124,11 +127,13 @@ static void check_warning(struct run *r, unsigned board, bool at_in, double last
                 (void)printf("    %s\n", text);
         }
         if (!silent && !(warned >= 0 && warned <= allowed))
-                miss(r, board, at_in ? "IN's output: warning after s" : "last board: warning after s", warned);
+                miss(r, board, at_in ? "IN's output: warning after s" : "last board: warning after s",
+                     warned);
         if (!silent && warned > r->worst_warning[at_in])
                 r->worst_warning[at_in] = warned;
         if (g->closed[RELAY_CHARGE] || g->closed[RELAY_LOAD] || open > OPEN_S)
-                miss(r, board, at_in ? "IN's output: relays open after s" : "last board: relays open after s", open);
+                miss(r, board, at_in ? "IN's output: relays open after s" : "last board: relays open after s",
+                     open);
         if (open > r->worst_open)
                 r->worst_open = open;
 }
@@ -145,7 +150,10 @@ static void revive(struct run *r, unsigned board, bool blank) {
         go(r, 12 * cycle(r));
         cycles = r->good_after < 0 ? 99 : (r->good_after - r->since) / cycle(r);
         if (cycles > allowed)
-                miss(r, board, blank ? "blank EEPROM: right frame after cycles" : "stored trim: right frame after cycles", cycles);
+                miss(r, board,
+                     blank ? "blank EEPROM: right frame after cycles"
+                           : "stored trim: right frame after cycles",
+                     cycles);
         if (cycles > (blank ? r->worst_blank : r->worst_stored))
                 *(blank ? &r->worst_blank : &r->worst_stored) = cycles;
         if (!await_healthy(r, 30))
@@ -191,17 +199,19 @@ static bool run(const struct chain_test *test, unsigned stride) {
         for (unsigned board = 1; board <= test->cells && !(r->missed && board == 1); board += stride)
                 for (int blank = 0; blank < 2; blank++)
                         kill_one(r, board, blank, 0.37 * board - floor(0.37 * board));
-        (void)printf("%u boards, %.1f s, seed %llu: warning %.2f s (IN's output), %.2f s (last board), open %.2f s, right again after "
+        (void)printf("%u boards, %.1f s, seed %llu: warning %.2f s (IN's output), %.2f s (last board), open "
+                     "%.2f s, right again after "
                      "%.1f cycles (stored trim), %.1f (blank)  %s\n",
-                     test->cells, cycle(r), (unsigned long long)test->seed, r->worst_warning[1], r->worst_warning[0], r->worst_open,
-                     r->worst_stored, r->worst_blank, r->missed ? "MISSED" : "ok");
+                     test->cells, cycle(r), (unsigned long long)test->seed, r->worst_warning[1],
+                     r->worst_warning[0], r->worst_open, r->worst_stored, r->worst_blank,
+                     r->missed ? "MISSED" : "ok");
         (void)fflush(stdout);
         boards_free(r->boards);
         return r->missed == 0;
 }
 
 int main(int argc, char **argv) {
-        struct chain_test test = { .spread = 0.1, .noise_lsb = 0.5 };
+        struct chain_test test = {.spread = 0.1, .noise_lsb = 0.5};
         unsigned stride = argc > 4 ? (unsigned)strtoul(argv[4], NULL, 10) : 0;
         bool good = true;
 

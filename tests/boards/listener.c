@@ -95,10 +95,10 @@ static void extremes(struct truth *t) {
         t->lowest_temperature_cell = t->highest_temperature_cell = 1;
         for (unsigned i = 1; i <= t->cells; i++) {
                 t->sum += t->voltage[i];
-#define EXTREME(what, field, beyond)                            \
-        if (t->field[i] beyond t->what##_##field) {             \
-                t->what##_##field = t->field[i];                \
-                t->what##_##field##_cell = (uint8_t)i;          \
+#define EXTREME(what, field, beyond)                                                                         \
+        if (t->field[i] beyond t->what##_##field) {                                                          \
+                t->what##_##field = t->field[i];                                                             \
+                t->what##_##field##_cell = (uint8_t)i;                                                       \
         }
                 EXTREME(lowest, voltage, <)
                 EXTREME(highest, voltage, >)
@@ -110,7 +110,8 @@ static void extremes(struct truth *t) {
 
 bool truth_learn(struct truth *t, const struct boards *c, const uint8_t *frame) {
         unsigned cell = frame[FRAME_OFF_DETAIL_CELL];
-        uint16_t v = frame_get16(frame + FRAME_OFF_DETAIL_VOLTAGE), d = frame_get16(frame + FRAME_OFF_DETAIL_TEMPERATURE);
+        uint16_t v = frame_get16(frame + FRAME_OFF_DETAIL_VOLTAGE),
+                 d = frame_get16(frame + FRAME_OFF_DETAIL_TEMPERATURE);
 
         t->cells = c->n;
         if (cell < 1 || cell > c->n || t->voltage[cell])
@@ -162,7 +163,7 @@ const char *message_unsound(const struct message *m, unsigned cells) {
 /* ---- a chain for a test ---- */
 
 static void configure(struct boards *c, unsigned cells) {
-        struct eeprom_factory factory = { .sensor_type = 3, .cells = (uint8_t)cells };
+        struct eeprom_factory factory = {.sensor_type = 3, .cells = (uint8_t)cells};
         struct eeprom_record none;
         struct eeprom_write write;
         uint8_t payload[EEPROM_PAYLOAD_SIZE], blank[EEPROM_KIND_SIZE], value;
@@ -177,9 +178,16 @@ static void configure(struct boards *c, unsigned cells) {
 }
 
 struct boards *chain_test_make(const struct chain_test *t) {
-        struct boards_config config = { .in_image = t->in_image, .cell_image = t->cell_image, .cells = t->cells,
-                                        .seed = t->seed, .spread = t->spread, .per_degc = t->per_degc,
-                                        .per_volt = 0.02, .noise_lsb = t->noise_lsb, .power_on_s = 2, .ambient_c = 25 };
+        struct boards_config config = {.in_image = t->in_image,
+                                       .cell_image = t->cell_image,
+                                       .cells = t->cells,
+                                       .seed = t->seed,
+                                       .spread = t->spread,
+                                       .per_degc = t->per_degc,
+                                       .per_volt = 0.02,
+                                       .noise_lsb = t->noise_lsb,
+                                       .power_on_s = 2,
+                                       .ambient_c = 25};
         struct boards *c = NULL;
         char error[300];
 

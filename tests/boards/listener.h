@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Who listens to a chain of boards: cuts what comes into messages by silence, knows what each must say, and plays the vendor's
- * reader. For the tests and proofs of whole chains. */
+/* Who listens to a chain of boards: cuts what comes into messages by silence, knows what each must say, and
+ * plays the vendor's reader. For the tests and proofs of whole chains. */
 
 #include "boards.h"
 #include "frame.h"
@@ -32,8 +32,8 @@ void listener_poll(struct listener *l, double now);
 void listener_on_board(struct listener *l, struct board *b);
 void listener_on_extended(struct listener *l, struct board *in);
 
-/* The vendor's reader (smartbms.py of Venus OS): each 0.2 s it takes what has come; 58 bytes exactly are a message,
- * nothing new for one look forgets what came before. */
+/* The vendor's reader (smartbms.py of Venus OS): each 0.2 s it takes what has come; 58 bytes exactly are a
+ * message, nothing new for one look forgets what came before. */
 struct vendor {
         unsigned waiting, index;
         double next;
@@ -52,13 +52,14 @@ struct truth {
         uint8_t lowest_voltage_cell, highest_voltage_cell, lowest_temperature_cell, highest_temperature_cell;
 };
 
-/* Cell numbers, with an own voltage and temperature by their number: extremes at several cells at once, so that "strictly
- * beyond" decides. */
+/* Cell numbers, with an own voltage and temperature by their number: extremes at several cells at once, so
+ * that "strictly beyond" decides. */
 double test_volts(unsigned cell);
 double test_degc(unsigned cell);
 void test_cells(struct boards *c);
 
-/* Learns each cell's reading from the details, which must be within 20 mV and 5 degC of what the cell has; computes the rest. */
+/* Learns each cell's reading from the details, which must be within 20 mV and 5 degC of what the cell has;
+ * computes the rest. */
 bool truth_learn(struct truth *t, const struct boards *c, const uint8_t *frame);
 
 /* Is all that boards say in this frame exactly so? Empty, or what is wrong. */
@@ -77,6 +78,6 @@ struct chain_test {
         double spread, per_degc, noise_lsb;
 };
 
-/* Makes it with cells as above and, if configured is not 0, that number of cells in the IN board's EEPROM. Ends the program if
- * it cannot. */
+/* Makes it with cells as above and, if configured is not 0, that number of cells in the IN board's EEPROM.
+ * Ends the program if it cannot. */
 struct boards *chain_test_make(const struct chain_test *t);

@@ -4,9 +4,10 @@
  *
  *   startup IN_IMAGE CELL_IMAGE CELLS WARM_SECONDS SEED...     each seed at 1.0 and at 0.5 s
  *
- * Within 60 s the frames at the end must be right (58 bytes, checksum, bit 2 clear, count, sum and extremes within 20 mV and 5 degC
- * a cell), and every one after that for ten cycles and for WARM_SECONDS: then temperatures rise by 5 degC a minute, with
- * oscillators at random within +-0.05 %/degC and +-2 %/V, and in the middle of it all supplies drop by 0.5 V at once. Exits 1 if not. */
+ * Within 60 s the frames at the end must be right (58 bytes, checksum, bit 2 clear, count, sum and extremes
+ * within 20 mV and 5 degC a cell), and every one after that for ten cycles and for WARM_SECONDS: then
+ * temperatures rise by 5 degC a minute, with oscillators at random within +-0.05 %/degC and +-2 %/V, and in
+ * the middle of it all supplies drop by 0.5 V at once. Exits 1 if not. */
 
 #include <math.h>
 #include <stdio.h>
@@ -105,7 +106,7 @@ static double worst_clock(const struct boards *c) {
 }
 
 static bool run(const struct chain_test *test, double warm_s) {
-        struct run r = { .moment_of_drop = -1e9 };
+        struct run r = {.moment_of_drop = -1e9};
         double calm_since, error;
         bool good;
 
@@ -138,7 +139,7 @@ static bool run(const struct chain_test *test, double warm_s) {
 }
 
 int main(int argc, char **argv) {
-        struct chain_test test = { .spread = 0.1, .per_degc = 0.0005, .noise_lsb = 0.5 };
+        struct chain_test test = {.spread = 0.1, .per_degc = 0.0005, .noise_lsb = 0.5};
         bool good = true;
 
         if (argc < 6) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The simulated chip, by a small image that pokes at it (chip-probe.c). Expected values are the data sheet's and
- * arithmetic. */
+/* The simulated chip, by a small image that pokes at it (chip-probe.c). Expected values are the data sheet's
+ * and arithmetic. */
 
 #include <math.h>
 #include <setjmp.h>
@@ -26,7 +26,8 @@ struct heard {
 };
 
 static struct boards *make(unsigned n) {
-        struct boards_config config = { .in_image = talker, .cell_image = repeater, .cells = n, .seed = 7, .ambient_c = 25 };
+        struct boards_config config = {
+                .in_image = talker, .cell_image = repeater, .cells = n, .seed = 7, .ambient_c = 25};
         struct boards *c = NULL;
         char error[200];
 
@@ -59,7 +60,7 @@ static void hear(void *user, const struct board *b, double start, double bit_s, 
 }
 
 static void listen(struct boards *c, unsigned number, struct heard *h) {
-        *h = (struct heard){ 0 };
+        *h = (struct heard){0};
         c->board[number]->tap = hear;
         c->board[number]->tap_user = h;
 }
@@ -80,7 +81,8 @@ static void test_bytes(void **state) {
         assert_true(fabs(first.start[1] - first.start[0] - 0.5) < 0.0002);
         /* Back to back. */
         assert_true(fabs(first.last - first.start[first.starts - 1] - (BYTES - 1) * BYTE_S) < 0.0005);
-        /* A byte goes on after its 9 and 5/8 bits, within a bit of the sender's grid and 50 us of the interrupt. */
+        /* A byte goes on after its 9 and 5/8 bits, within a bit of the sender's grid and 50 us of the
+         * interrupt. */
         assert_true(last.first - first.first > 3 * 9.6 / 9600);
         assert_true(last.first - first.first < 3 * (10.7 / 9600 + 0.00005));
         no_strays(c);
@@ -95,7 +97,8 @@ static void test_overrun(void **state) {
         listen(c, 2, &last);
         c->board[2]->mcu.eeprom[8] = 1; /* at byte 20 it counts to 3000: over 6 ms at 2 MHz */
         boards_run(c, 0.75);
-        /* Two in the buffer and one in the shift register survive; the talker, which never reads, keeps three. */
+        /* Two in the buffer and one in the shift register survive; the talker, which never reads, keeps
+         * three. */
         assert_true(c->board[2]->mcu.seen.overruns >= 2);
         assert_true(c->board[1]->mcu.seen.received > 3);
         assert_int_equal(c->board[1]->mcu.seen.received - c->board[1]->mcu.seen.overruns, 3);
@@ -118,13 +121,15 @@ static unsigned errors_at(double mismatch) {
         return errors;
 }
 
-/* The stop bit's middle is 9.5 bits from the start, so half a bit is 5 %, less a sample of 1/8 bit for finding the start: 4 % on
- * the side where the receiver is too slow. 2 MHz / 8 / 26 is 0.16 % off by itself. */
+/* The stop bit's middle is 9.5 bits from the start, so half a bit is 5 %, less a sample of 1/8 bit for
+ * finding the start: 4 % on the side where the receiver is too slow. 2 MHz / 8 / 26 is 0.16 % off by itself.
+ */
 static void test_mismatch(void **state) {
         (void)state;
         assert_int_equal(errors_at(0), 0);
         assert_int_equal(errors_at(0.03), 0);
-        /* A slow repeater must send 58 bytes before it falls two behind, which is all its transmitter keeps. */
+        /* A slow repeater must send 58 bytes before it falls two behind, which is all its transmitter keeps.
+         */
         assert_int_equal(errors_at(-0.015), 0);
         assert_true(errors_at(0.08) > 10);
         assert_true(errors_at(-0.08) > 10);
@@ -164,8 +169,8 @@ static void test_adc(void **state) {
         (void)state;
         boards_cell(c, 2, 3.3, 25);
         boards_run(c, 0.6);
-        /* 3.3 V x 1000 / 4090 / 1.25 V x 1024 = 660.98; NTC and series resistor equal: 512. No noise here, and a converter cuts
-         * off; the supply has settled to 1 - e^-25 by then. */
+        /* 3.3 V x 1000 / 4090 / 1.25 V x 1024 = 660.98; NTC and series resistor equal: 512. No noise here,
+         * and a converter cuts off; the supply has settled to 1 - e^-25 by then. */
         assert_int_equal(e[2] | e[3] << 8, 660);
         assert_in_range(e[4] | e[5] << 8, 511, 512);
         boards_free(c);
@@ -240,9 +245,11 @@ static void test_line_faults(void **state) {
 
 int main(int argc, char **argv) {
         static const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_bytes),      cmocka_unit_test(test_overrun), cmocka_unit_test(test_mismatch),
-                cmocka_unit_test(test_power_down), cmocka_unit_test(test_watchdog), cmocka_unit_test(test_adc),
-                cmocka_unit_test(test_eeprom),     cmocka_unit_test(test_oscillator), cmocka_unit_test(test_line_faults),
+                cmocka_unit_test(test_bytes),       cmocka_unit_test(test_overrun),
+                cmocka_unit_test(test_mismatch),    cmocka_unit_test(test_power_down),
+                cmocka_unit_test(test_watchdog),    cmocka_unit_test(test_adc),
+                cmocka_unit_test(test_eeprom),      cmocka_unit_test(test_oscillator),
+                cmocka_unit_test(test_line_faults),
         };
 
         if (argc != 3)
