@@ -26,7 +26,7 @@ const char command_help[] =
         "  sensor K SHARE|absent   Hall sensor: share of its type's full current\n"
         "  status                  one line for each board\n";
 
-static int say(char *ret, size_t size, int r, const char *format, ...) {
+__attribute__((format(printf, 4, 5))) static int say(char *ret, size_t size, int r, const char *format, ...) {
         va_list arguments;
 
         va_start(arguments, format);
