@@ -15,6 +15,10 @@ static uint32_t half_cycles(const struct chain *c, uint8_t n) {
         return n * (c->cycle_ticks / 2);
 }
 
+static void news(struct chain *c, uint8_t flag) {
+        c->news.flags = (uint8_t)(c->news.flags | flag);
+}
+
 /* ---- bytes to send ---- */
 
 static bool ring_empty(const struct chain *c) {
@@ -49,6 +53,10 @@ static void make(struct chain *c, uint8_t byte) {
 static uint8_t number_first(struct chain_relay *r, uint16_t number) {
         r->low = number;
         return (uint8_t)(number >> 8);
+}
+
+static uint8_t number_second(const struct chain_relay *r) {
+        return (uint8_t)(r->low & UINT8_MAX);
 }
 
 static uint8_t pack_voltage_first(struct chain_relay *r) {
@@ -98,7 +106,7 @@ static uint8_t altered(struct chain_relay *r, uint8_t offset) {
         case FRAME_OFF_HIGHEST_VOLTAGE + 1:
         case FRAME_OFF_LOWEST_TEMPERATURE + 1:
         case FRAME_OFF_HIGHEST_TEMPERATURE + 1:
-                return (uint8_t)(r->low & UINT8_MAX);
+                return number_second(r);
         case FRAME_OFF_LOWEST_VOLTAGE_CELL:
         case FRAME_OFF_HIGHEST_VOLTAGE_CELL:
         case FRAME_OFF_LOWEST_TEMPERATURE_CELL:
@@ -116,7 +124,7 @@ static uint8_t altered(struct chain_relay *r, uint8_t offset) {
                 return r->detail ? number_first(r, r->own.temperature) : received;
         case FRAME_OFF_DETAIL_VOLTAGE + 1:
         case FRAME_OFF_DETAIL_TEMPERATURE + 1:
-                return r->detail ? (uint8_t)(r->low & UINT8_MAX) : received;
+                return r->detail ? number_second(r) : received;
         case FRAME_OFF_STATUS:
                 return status(r, received);
         default:
@@ -166,7 +174,7 @@ static void relay(struct chain *c, uint8_t byte) {
         /* No room: the rest is zeros already. */
         c->input.damaged = true;
         c->input.relayed = false;
-        c->news.flags |= CHAIN_NEWS_RELAYED;
+        news(c, CHAIN_NEWS_RELAYED);
 }
 
 static void relay_begin(struct chain *c, bool orphan) {
@@ -217,7 +225,7 @@ static void orphan_begin(struct chain *c, uint32_t now_ticks) {
                 c->bad = false; /* nothing comes at all: what came before is over */
         c->messages = false;
         c->orphan_ticks = now_ticks + half_cycles(c, 3);
-        c->news.flags |= CHAIN_NEWS_ORPHAN;
+        news(c, CHAIN_NEWS_ORPHAN);
         relay_begin(c, true);
 }
 
@@ -233,12 +241,12 @@ static void message_begin(struct chain *c) {
 
 static void first_byte(struct chain *c, bool quiet, uint32_t now_ticks) {
         struct chain_input *in = &c->input;
-        bool busy = c->relay.orphan || c->relay.filling;
+        bool busy = chain_sending(c); /* an own orphan (R10), or zeros (R3): the next board would not find the new frame */
 
         *in = (struct chain_input){
                 .first_ticks = now_ticks, .last_ticks = now_ticks, .open = true, .relayed = !c->deaf && !busy};
         if (quiet) {
-                c->news.flags |= CHAIN_NEWS_START;
+                news(c, CHAIN_NEWS_START);
                 c->news.start_ticks = now_ticks;
         }
         if (in->relayed)
@@ -257,7 +265,7 @@ static void bad_frame(struct chain *c, uint32_t now_ticks) {
                 c->bad_ticks = now_ticks;
         } else if (!c->deaf && reached(now_ticks, c->bad_ticks + CHAIN_DEAF_CYCLES * c->cycle_ticks)) {
                 c->deaf = true;
-                c->orphan_ticks = now_ticks;
+                c->orphan_ticks = now_ticks + CHAIN_QUIET_TICKS;
         }
 }
 
@@ -268,7 +276,7 @@ static void good_frame(struct chain *c) {
         c->number = in->count == COUNT_MAX ? 0 : (uint8_t)(in->count + 1);
         if (in->key != KEY_BYTE_ORPHAN)
                 c->true_number = c->number;
-        c->news.flags |= CHAIN_NEWS_GOOD;
+        news(c, CHAIN_NEWS_GOOD);
         c->news.v_bypass = in->v_bypass;
 
         if (!c->deaf || ++c->good_in_row < CHAIN_TRUST_FRAMES)
@@ -282,7 +290,7 @@ static void input_close(struct chain *c, bool good, uint32_t now_ticks) {
         struct chain_input *in = &c->input;
 
         in->open = false;
-        c->news.flags |= CHAIN_NEWS_END;
+        news(c, CHAIN_NEWS_END);
         if (good)
                 good_frame(c);
         else
@@ -290,7 +298,7 @@ static void input_close(struct chain *c, bool good, uint32_t now_ticks) {
         if (!in->relayed)
                 return;
         if (c->relay.made > 0)
-                c->news.flags |= good && in->key == KEY_BYTE_ORPHAN ? CHAIN_NEWS_ORPHAN : CHAIN_NEWS_RELAYED;
+                news(c, good && in->key == KEY_BYTE_ORPHAN ? CHAIN_NEWS_ORPHAN : CHAIN_NEWS_RELAYED);
         /* R3. With fewer than 3 bytes nothing was begun. */
         if (c->relay.made > 0 && c->relay.made < FRAME_SIZE)
                 c->relay.filling = true;
@@ -369,8 +377,8 @@ void chain_tick(struct chain *c, uint32_t now_ticks) {
 
         if (!c->orphans_allowed || !reached(now_ticks, c->orphan_ticks))
                 return;
-        if (in->relayed || chain_sending(c))
-                c->orphan_ticks = now_ticks + CHAIN_SILENCE_TICKS;
+        if (in->relayed || chain_sending(c)) /* what is left of a frame, and a silence after it */
+                c->orphan_ticks = now_ticks + CHAIN_QUIET_TICKS;
         else
                 orphan_begin(c, now_ticks);
 }
@@ -457,8 +465,8 @@ bool chain_idle(const struct chain *c) {
 }
 
 struct chain_news chain_take_news(struct chain *c) {
-        struct chain_news news = c->news;
+        struct chain_news taken = c->news;
 
         c->news = (struct chain_news){.flags = 0};
-        return news;
+        return taken;
 }

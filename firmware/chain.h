@@ -148,7 +148,8 @@ void chain_allow_orphans(struct chain *c, uint32_t now_ticks);
  * orphan's due time. Returns false while neither a message nor a cycle is known. */
 bool chain_expected(const struct chain *c, uint32_t now_ticks, uint32_t *ret_ticks);
 
-/* Nothing of a frame is coming or going: the oscillator may be changed, a reading may be taken. */
+/* Nothing of a frame is coming or going, but for what chain_transmit() handed out and the USART has not sent yet: two bytes,
+ * 2.1 ms. After that the oscillator may be changed, a reading may be taken. */
 bool chain_idle(const struct chain *c);
 
 /* What happened since the last call; forgets it. */
