@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "chain.h"
 
+/* Kept out of what every byte runs through, which would save the registers for it each time. */
+#define RARE __attribute__((noinline))
+
 #define COUNT_MAX UINT8_MAX
-#define PACK_VOLTAGE_MAX UINT32_C(0xFFFFFF)
 #define KEY_BYTE_ORPHAN (FRAME_KEY_ORPHAN + FRAME_KEY_BIAS)
 
 /* Has a moment come? Moments lie less than half a wrap apart. */
@@ -10,9 +12,18 @@ static bool reached(uint32_t now_ticks, uint32_t moment_ticks) {
         return (int32_t)(now_ticks - moment_ticks) >= 0;
 }
 
-/* n / 2 cycles, for 2.5 and 1.5. */
-static uint32_t half_cycles(const struct chain *c, uint8_t n) {
-        return n * (c->cycle_ticks / 2);
+/* R10: without a message for so long a board starts an orphan. 2.5 cycles, in shifts: 32 bits are multiplied slowly. */
+static uint32_t orphan_wait(const struct chain *c) {
+        return (c->cycle_ticks << 1) + (c->cycle_ticks >> 1);
+}
+
+/* R10: from one orphan to the next, 1.5 cycles. */
+static uint32_t orphan_interval(const struct chain *c) {
+        return c->cycle_ticks + (c->cycle_ticks >> 1);
+}
+
+static void news(struct chain *c, uint8_t flag) {
+        c->news.flags = (uint8_t)(c->news.flags | flag);
 }
 
 /* ---- bytes to send ---- */
@@ -21,27 +32,17 @@ static bool ring_empty(const struct chain *c) {
         return c->head == c->tail;
 }
 
-/* Returns false if there is no room. */
-static bool ring_put(struct chain *c, uint8_t byte) {
-        if ((uint8_t)(c->head - c->tail) >= CHAIN_RING)
-                return false;
-        c->ring[c->head % CHAIN_RING] = byte;
-        c->head++;
-        return true;
+static uint8_t ring_room(const struct chain *c) {
+        return (uint8_t)(CHAIN_RING - (uint8_t)(c->head - c->tail));
 }
 
 /* ---- altering: R4, R6..R8 ---- */
 
-/* Puts a byte of the frame up for sending, and gives the frame up if there is no room: overflow is damage (R2, R4). */
+/* Puts a byte of the frame up for sending. There is room. */
 static void make(struct chain *c, uint8_t byte) {
         struct chain_relay *r = &c->relay;
 
-        if (r->filling)
-                return;
-        if (!ring_put(c, byte)) {
-                r->filling = true;
-                return;
-        }
+        c->ring[c->head++ % CHAIN_RING] = byte;
         r->made++;
         r->made_sum = (uint8_t)(r->made_sum + byte);
 }
@@ -51,18 +52,32 @@ static uint8_t number_first(struct chain_relay *r, uint16_t number) {
         return (uint8_t)(number >> 8);
 }
 
-static uint8_t pack_voltage_first(struct chain_relay *r) {
-        uint32_t sum = frame_get24(r->window) + r->own.voltage;
+static uint8_t number_second(const struct chain_relay *r) {
+        return (uint8_t)(r->low & UINT8_MAX);
+}
 
-        if (sum > PACK_VOLTAGE_MAX)
-                sum = PACK_VOLTAGE_MAX;
-        r->low = (uint16_t)(sum & UINT16_MAX);
-        return (uint8_t)(sum >> 16);
+/* frame_get16(), without a call. */
+static inline uint16_t get16(const uint8_t *p) {
+        return (uint16_t)((uint16_t)((uint16_t)p[0] << 8) | p[1]);
+}
+
+/* In 8 and 16 bits: the sum has 24. */
+static uint8_t pack_voltage_first(struct chain_relay *r, const uint8_t *received) {
+        uint16_t low = get16(received + 1);
+        uint8_t first = received[0];
+
+        r->low = (uint16_t)(low + r->own.voltage);
+        if (r->low >= low)
+                return first;
+        if (first < UINT8_MAX)
+                return (uint8_t)(first + 1);
+        r->low = UINT16_MAX;
+        return first;
 }
 
 /* R6. An unknown own value (0) replaces nothing. */
-static uint8_t extreme_first(struct chain_relay *r, uint16_t own, bool highest) {
-        uint16_t value = frame_get16(r->window);
+static uint8_t extreme_first(struct chain_relay *r, const uint8_t *received, uint16_t own, bool highest) {
+        uint16_t value = get16(received);
 
         r->extreme = own != 0 && (value == 0 || (highest ? own > value : own < value));
         return number_first(r, r->extreme ? own : value);
@@ -76,102 +91,95 @@ static uint8_t status(const struct chain_relay *r, uint8_t received) {
         return doubt ? (uint8_t)(received | FRAME_STATUS_COMMUNICATION_ERROR) : received;
 }
 
-/* The byte of the frame at offset, of which window[0] is what was received, window[1] and [2] what came after. */
-static uint8_t altered(struct chain_relay *r, uint8_t offset) {
-        uint8_t received = r->window[0];
-
+/* The frame's byte at offset, as it goes out: received[0] is what came in there, [1] and [2] what came after it. */
+static uint8_t altered(struct chain_relay *r, uint8_t offset, const uint8_t *received) {
         switch (offset) {
         case FRAME_OFF_PACK_VOLTAGE:
-                return pack_voltage_first(r);
+                return pack_voltage_first(r, received);
         case FRAME_OFF_PACK_VOLTAGE + 1:
                 return (uint8_t)(r->low >> 8);
         case FRAME_OFF_LOWEST_VOLTAGE:
-                return extreme_first(r, r->own.voltage, false);
+                return extreme_first(r, received, r->own.voltage, false);
         case FRAME_OFF_HIGHEST_VOLTAGE:
-                return extreme_first(r, r->own.voltage, true);
+                return extreme_first(r, received, r->own.voltage, true);
         case FRAME_OFF_LOWEST_TEMPERATURE:
-                return extreme_first(r, r->own.temperature, false);
+                return extreme_first(r, received, r->own.temperature, false);
         case FRAME_OFF_HIGHEST_TEMPERATURE:
-                return extreme_first(r, r->own.temperature, true);
+                return extreme_first(r, received, r->own.temperature, true);
         case FRAME_OFF_PACK_VOLTAGE + 2:
         case FRAME_OFF_LOWEST_VOLTAGE + 1:
         case FRAME_OFF_HIGHEST_VOLTAGE + 1:
         case FRAME_OFF_LOWEST_TEMPERATURE + 1:
         case FRAME_OFF_HIGHEST_TEMPERATURE + 1:
-                return (uint8_t)(r->low & UINT8_MAX);
+                return number_second(r);
         case FRAME_OFF_LOWEST_VOLTAGE_CELL:
         case FRAME_OFF_HIGHEST_VOLTAGE_CELL:
         case FRAME_OFF_LOWEST_TEMPERATURE_CELL:
         case FRAME_OFF_HIGHEST_TEMPERATURE_CELL:
-                return r->extreme ? r->number : received;
+                return r->extreme ? r->number : received[0];
         case FRAME_OFF_DETAIL_CELL:
-                r->detail = r->window[1] != COUNT_MAX && received == r->window[1] + 1;
-                return received;
+                r->detail = received[1] != COUNT_MAX && received[0] == received[1] + 1;
+                return received[0];
         case FRAME_OFF_COUNT:
-                r->count = received;
-                return received == COUNT_MAX ? received : (uint8_t)(received + 1);
+                r->count = received[0];
+                return r->count == COUNT_MAX ? r->count : (uint8_t)(r->count + 1);
         case FRAME_OFF_DETAIL_VOLTAGE:
-                return r->detail ? number_first(r, r->own.voltage) : received;
+                return r->detail ? number_first(r, r->own.voltage) : received[0];
         case FRAME_OFF_DETAIL_TEMPERATURE:
-                return r->detail ? number_first(r, r->own.temperature) : received;
+                return r->detail ? number_first(r, r->own.temperature) : received[0];
         case FRAME_OFF_DETAIL_VOLTAGE + 1:
         case FRAME_OFF_DETAIL_TEMPERATURE + 1:
-                return r->detail ? (uint8_t)(r->low & UINT8_MAX) : received;
+                return r->detail ? number_second(r) : received[0];
         case FRAME_OFF_STATUS:
-                return status(r, received);
+                return status(r, received[0]);
         default:
-                return received;
+                return received[0];
         }
-}
-
-static void window_shift(struct chain_relay *r, uint8_t byte) {
-        r->window[0] = r->window[1];
-        r->window[1] = r->window[2];
-        r->window[2] = byte;
 }
 
 /* R4: what was wrong with the received sum stays wrong by as much. */
-static uint8_t checksum(const struct chain_relay *r, uint8_t received) {
-        uint8_t error = (uint8_t)(received - r->taken_sum);
+static uint8_t checksum(const struct chain *c, uint8_t received) {
+        uint8_t error = (uint8_t)(received - c->input.sum);
 
-        if (r->damaged && error == 0)
+        if (c->input.damaged && error == 0)
                 error = CHAIN_DAMAGE;
-        return (uint8_t)(r->made_sum + error);
+        return (uint8_t)(c->relay.made_sum + error);
 }
 
-/* The frame's next byte: makes byte i of i + 2, the last three of the last one (R2). */
-static void take(struct chain *c, uint8_t byte) {
-        struct chain_relay *r = &c->relay;
-
-        window_shift(r, byte);
-        r->taken++;
-        if (r->taken < FRAME_SIZE) {
-                r->taken_sum = (uint8_t)(r->taken_sum + byte);
-                if (r->taken >= 3)
-                        make(c, altered(r, r->made));
-                return;
-        }
-        make(c, altered(r, r->made));
-        make(c, r->window[1]);
-        make(c, checksum(r, byte));
-}
-
-/* A byte of a frame that is passed on. */
-static void relay(struct chain *c, uint8_t byte) {
-        if (!c->input.relayed)
-                return;
-        take(c, byte);
-        if (!c->relay.filling)
-                return;
-        /* No room: the rest is zeros already. */
+/* No room: zeros from here on. Overflow is damage (R2, R4). */
+static RARE void overflow(struct chain *c) {
+        c->relay.filling = true;
         c->input.damaged = true;
         c->input.relayed = false;
-        c->news.flags |= CHAIN_NEWS_RELAYED;
+        news(c, CHAIN_NEWS_RELAYED);
 }
 
-static void relay_begin(struct chain *c, bool orphan) {
-        c->relay = (struct chain_relay){
-                .own = c->reading, .number = orphan ? 1 : c->number, .orphan = orphan};
+/* The newest byte of a frame that is passed on: makes byte i of i + 2, the last three of the last one (R2). */
+static void relay(struct chain *c, uint8_t bytes) {
+        const uint8_t *received;
+
+        if (bytes < 3)
+                return;
+        if (ring_room(c) < (bytes < FRAME_SIZE ? 1 : 3)) {
+                overflow(c);
+                return;
+        }
+        received = c->frame + (uint8_t)(bytes - 3);
+        make(c, altered(&c->relay, (uint8_t)(bytes - 3), received));
+        if (bytes < FRAME_SIZE)
+                return;
+        make(c, received[1]);
+        make(c, checksum(c, received[2]));
+}
+
+static void relay_begin(struct chain *c, uint8_t number, bool orphan) {
+        struct chain_relay *r = &c->relay;
+
+        r->own = c->reading;
+        r->number = number;
+        r->made = r->made_sum = r->count = 0;
+        r->detail = r->extreme = r->filling = false;
+        r->orphan = orphan;
 }
 
 /* R3: zeros up to the 58th byte, and a checksum that shows it. */
@@ -205,71 +213,69 @@ static uint8_t orphan_template(const struct chain *c, uint8_t offset) {
                 return (uint8_t)(c->v_bypass >> 8);
         case FRAME_OFF_V_BYPASS + 1:
                 return (uint8_t)(c->v_bypass & UINT8_MAX);
-        case FRAME_OFF_CHECKSUM:
-                return c->relay.taken_sum;
         default:
                 return 0;
         }
+}
+
+static uint8_t orphan_byte(struct chain *c) {
+        struct chain_relay *r = &c->relay;
+        uint8_t offset = r->made, template[3], byte;
+
+        for (uint8_t i = 0; i < 3; i++)
+                template[i] = orphan_template(c, (uint8_t)(offset + i));
+        byte = offset == FRAME_OFF_CHECKSUM ? r->made_sum : altered(r, offset, template);
+        r->made++;
+        r->made_sum = (uint8_t)(r->made_sum + byte);
+        r->orphan = r->made < FRAME_SIZE;
+        return byte;
 }
 
 static void orphan_begin(struct chain *c, uint32_t now_ticks) {
         if (!c->deaf)
                 c->bad = false; /* nothing comes at all: what came before is over */
         c->messages = false;
-        c->orphan_ticks = now_ticks + half_cycles(c, 3);
-        c->news.flags |= CHAIN_NEWS_ORPHAN;
-        relay_begin(c, true);
+        c->orphan_ticks = now_ticks + orphan_interval(c);
+        news(c, CHAIN_NEWS_ORPHAN);
+        relay_begin(c, 1, true);
 }
 
 /* ---- what comes in: R1, R3, R4, R10 ---- */
 
 static void message_begin(struct chain *c) {
+        c->input.message = true;
         if (c->deaf)
                 return;
         c->messages = true;
         c->message_ticks = c->input.first_ticks;
-        c->orphan_ticks = c->input.first_ticks + half_cycles(c, 5);
-}
-
-static void first_byte(struct chain *c, bool quiet, uint32_t now_ticks) {
-        struct chain_input *in = &c->input;
-        bool busy = c->relay.orphan || c->relay.filling;
-
-        *in = (struct chain_input){
-                .first_ticks = now_ticks, .last_ticks = now_ticks, .open = true, .relayed = !c->deaf && !busy};
-        if (quiet) {
-                c->news.flags |= CHAIN_NEWS_START;
-                c->news.start_ticks = now_ticks;
-        }
-        if (in->relayed)
-                relay_begin(c, false);
-        if (!c->deaf && !reached(c->orphan_ticks, now_ticks + CHAIN_QUIET_TICKS))
-                c->orphan_ticks = now_ticks + CHAIN_QUIET_TICKS;
+        c->orphan_ticks = c->input.first_ticks + orphan_wait(c);
 }
 
 /* Nothing is learned from a bad frame, but that it was bad. */
-static void bad_frame(struct chain *c, uint32_t now_ticks) {
+static void bad_frame(struct chain *c) {
+        uint32_t end_ticks = c->input.last_ticks;
+
         c->good_in_row = 0;
-        if (!c->orphans_allowed)
+        if (!c->orphans_allowed || c->deaf)
                 return;
         if (!c->bad) {
                 c->bad = true;
-                c->bad_ticks = now_ticks;
-        } else if (!c->deaf && reached(now_ticks, c->bad_ticks + CHAIN_DEAF_CYCLES * c->cycle_ticks)) {
+                c->bad_ticks = end_ticks;
+        } else if (reached(end_ticks, c->bad_ticks + CHAIN_DEAF_CYCLES * c->cycle_ticks)) {
                 c->deaf = true;
-                c->orphan_ticks = now_ticks;
+                c->orphan_ticks = end_ticks + CHAIN_QUIET_TICKS;
         }
 }
 
 static void good_frame(struct chain *c) {
-        const struct chain_input *in = &c->input;
+        const uint8_t *frame = c->frame;
 
         c->bad = false;
-        c->number = in->count == COUNT_MAX ? 0 : (uint8_t)(in->count + 1);
-        if (in->key != KEY_BYTE_ORPHAN)
+        c->number = frame[FRAME_OFF_COUNT] == COUNT_MAX ? 0 : (uint8_t)(frame[FRAME_OFF_COUNT] + 1);
+        if (frame[FRAME_OFF_KEY] != KEY_BYTE_ORPHAN)
                 c->true_number = c->number;
-        c->news.flags |= CHAIN_NEWS_GOOD;
-        c->news.v_bypass = in->v_bypass;
+        news(c, CHAIN_NEWS_GOOD);
+        c->news.v_bypass = get16(frame + FRAME_OFF_V_BYPASS);
 
         if (!c->deaf || ++c->good_in_row < CHAIN_TRUST_FRAMES)
                 return;
@@ -278,42 +284,63 @@ static void good_frame(struct chain *c) {
         message_begin(c);
 }
 
-static void input_close(struct chain *c, bool good, uint32_t now_ticks) {
+/* What a byte leaves for later, because the next board waits for what was made of it. */
+static void settle(struct chain *c) {
         struct chain_input *in = &c->input;
+        bool good = in->bytes == FRAME_SIZE && !in->damaged && c->frame[FRAME_OFF_CHECKSUM] == in->sum;
 
-        in->open = false;
-        c->news.flags |= CHAIN_NEWS_END;
+        if (in->burst >= CHAIN_BURST_BYTES && !in->message)
+                message_begin(c);
+        if (!in->ended)
+                return;
+        in->ended = false;
+        news(c, CHAIN_NEWS_END);
         if (good)
                 good_frame(c);
         else
-                bad_frame(c, now_ticks);
-        if (!in->relayed)
-                return;
-        if (c->relay.made > 0)
-                c->news.flags |= good && in->key == KEY_BYTE_ORPHAN ? CHAIN_NEWS_ORPHAN : CHAIN_NEWS_RELAYED;
-        /* R3. With fewer than 3 bytes nothing was begun. */
-        if (c->relay.made > 0 && c->relay.made < FRAME_SIZE)
-                c->relay.filling = true;
+                bad_frame(c);
+        if (in->relayed && c->relay.made > 0)
+                news(c, good && c->frame[FRAME_OFF_KEY] == KEY_BYTE_ORPHAN ? CHAIN_NEWS_ORPHAN : CHAIN_NEWS_RELAYED);
         in->relayed = false;
 }
 
-static void input_note(struct chain_input *in, uint8_t byte) {
-        switch (in->bytes) {
-        case FRAME_OFF_COUNT:
-                in->count = byte;
-                break;
-        case FRAME_OFF_KEY:
-                in->key = byte;
-                break;
-        case FRAME_OFF_V_BYPASS:
-                in->v_bypass = (uint16_t)((uint16_t)byte << 8);
-                break;
-        case FRAME_OFF_V_BYPASS + 1:
-                in->v_bypass = (uint16_t)(in->v_bypass | byte);
-                break;
-        default:
-                break;
+/* R3. With fewer than 3 bytes nothing was begun. */
+static void give_up(struct chain *c) {
+        c->input.open = false;
+        c->input.ended = true;
+        if (c->input.relayed && c->relay.made > 0)
+                c->relay.filling = true;
+}
+
+static void first_byte(struct chain *c, bool quiet) {
+        struct chain_input *in = &c->input;
+        uint32_t now_ticks = in->last_ticks;
+
+        /* An own orphan is going out (R10), or zeros (R3): the next board would not find the new frame. */
+        in->relayed = !c->deaf && !chain_sending(c);
+        in->first_ticks = now_ticks;
+        in->bytes = in->burst = in->sum = 0;
+        in->open = true;
+        in->damaged = in->message = in->quiet = false;
+        if (quiet) {
+                news(c, CHAIN_NEWS_START);
+                c->news.start_ticks = now_ticks;
         }
+        if (in->relayed)
+                relay_begin(c, c->number, false);
+        if (!c->deaf && !reached(c->orphan_ticks, now_ticks + CHAIN_QUIET_TICKS))
+                c->orphan_ticks = now_ticks + CHAIN_QUIET_TICKS;
+}
+
+/* A byte after a gap, or after a silence. since_ticks: from the last byte's end to this one's. */
+static RARE void pause(struct chain *c, uint32_t since_ticks) {
+        struct chain_input *in = &c->input;
+
+        if (in->open)
+                give_up(c);
+        settle(c);
+        if (in->quiet || since_ticks >= CHAIN_SILENCE_TICKS + CHAIN_BYTE_TICKS)
+                first_byte(c, in->quiet || since_ticks >= CHAIN_QUIET_TICKS + CHAIN_BYTE_TICKS);
 }
 
 /* ---- public ---- */
@@ -322,60 +349,57 @@ void chain_init(struct chain *c, uint32_t now_ticks) {
         *c = (struct chain){.cycle_ticks = CHAIN_CYCLE_TICKS};
         c->input.first_ticks = now_ticks;
         c->input.last_ticks = now_ticks;
-        c->orphan_ticks = now_ticks + half_cycles(c, 5);
+        c->orphan_ticks = now_ticks + orphan_wait(c);
 }
 
 void chain_receive(struct chain *c, uint8_t byte, bool damaged, uint32_t now_ticks) {
         struct chain_input *in = &c->input;
         uint32_t since_ticks = now_ticks - in->last_ticks;
-
-        /* last_ticks is the end of a byte, and now_ticks the end of this one. */
-        if (in->quiet || since_ticks >= CHAIN_SILENCE_TICKS + CHAIN_BYTE_TICKS) {
-                if (in->open)
-                        input_close(c, false, now_ticks);
-                first_byte(c, in->quiet || since_ticks >= CHAIN_QUIET_TICKS + CHAIN_BYTE_TICKS, now_ticks);
-        } else if (in->open && since_ticks >= CHAIN_GAP_TICKS) {
-                input_close(c, false, now_ticks);
-        }
+        uint8_t bytes;
 
         in->last_ticks = now_ticks;
-        if (in->burst < UINT8_MAX)
+        if (since_ticks >= CHAIN_GAP_TICKS || in->quiet)
+                pause(c, since_ticks);
+        if (in->burst < CHAIN_BURST_BYTES)
                 in->burst++;
-        if (in->burst == CHAIN_BURST_BYTES)
-                message_begin(c);
         if (!in->open)
                 return;
 
-        if (damaged) {
+        if (damaged)
                 in->damaged = true;
-                c->relay.damaged |= in->relayed;
-        }
-        relay(c, byte);
-        input_note(in, byte);
-        if (in->bytes < FRAME_OFF_CHECKSUM)
+        bytes = in->bytes;
+        c->frame[bytes++] = byte;
+        in->bytes = bytes;
+        if (bytes < FRAME_SIZE) {
                 in->sum = (uint8_t)(in->sum + byte);
-        in->bytes++;
-        if (in->bytes == FRAME_SIZE)
-                input_close(c, !in->damaged && byte == in->sum, now_ticks);
+        } else {
+                in->open = false;
+                in->ended = true;
+        }
+        if (in->relayed)
+                relay(c, bytes);
 }
 
 void chain_tick(struct chain *c, uint32_t now_ticks) {
         struct chain_input *in = &c->input;
 
         if (in->open && reached(now_ticks, in->last_ticks + CHAIN_GAP_TICKS))
-                input_close(c, false, now_ticks);
+                give_up(c);
+        settle(c);
         if (now_ticks - in->last_ticks >= CHAIN_QUIET_TICKS + CHAIN_BYTE_TICKS)
                 in->quiet = true;
 
         if (!c->orphans_allowed || !reached(now_ticks, c->orphan_ticks))
                 return;
-        if (in->relayed || chain_sending(c))
-                c->orphan_ticks = now_ticks + CHAIN_SILENCE_TICKS;
+        if (in->relayed || chain_sending(c)) /* what is left of a frame, and a silence after it */
+                c->orphan_ticks = now_ticks + CHAIN_QUIET_TICKS;
         else
                 orphan_begin(c, now_ticks);
 }
 
 uint32_t chain_deadline(const struct chain *c, uint32_t now_ticks) {
+        if (c->input.ended)
+                return c->input.last_ticks;
         if (c->input.open)
                 return c->input.last_ticks + CHAIN_GAP_TICKS;
         if (c->orphans_allowed && !reached(c->orphan_ticks, now_ticks + CHAIN_TICK_HZ))
@@ -388,20 +412,16 @@ bool chain_sending(const struct chain *c) {
 }
 
 bool chain_transmit(struct chain *c, uint8_t *ret_byte) {
-        struct chain_relay *r = &c->relay;
-
-        while (ring_empty(c) && r->orphan) {
-                take(c, orphan_template(c, r->taken));
-                r->orphan = r->taken < FRAME_SIZE;
-        }
         if (!ring_empty(c)) {
                 *ret_byte = c->ring[c->tail % CHAIN_RING];
                 c->tail++;
-                return true;
-        }
-        if (!r->filling)
+        } else if (c->relay.filling) {
+                *ret_byte = filler(&c->relay);
+        } else if (c->relay.orphan) {
+                *ret_byte = orphan_byte(c);
+        } else {
                 return false;
-        *ret_byte = filler(r);
+        }
         return true;
 }
 
@@ -410,13 +430,13 @@ void chain_set_reading(struct chain *c, const struct chain_reading *reading) {
 }
 
 void chain_set_cycle(struct chain *c, uint32_t cycle_ticks) {
-        uint32_t before_ticks = half_cycles(c, 5);
+        uint32_t before_ticks = orphan_wait(c);
 
         c->cycle_known = cycle_ticks != 0;
         c->cycle_ticks = c->cycle_known ? cycle_ticks : CHAIN_CYCLE_TICKS;
         /* What was counted from the last message is counted anew. */
         if (c->messages)
-                c->orphan_ticks += half_cycles(c, 5) - before_ticks;
+                c->orphan_ticks += orphan_wait(c) - before_ticks;
 }
 
 void chain_set_v_bypass(struct chain *c, uint16_t v_bypass) {
@@ -430,7 +450,7 @@ void chain_allow_orphans(struct chain *c, uint32_t now_ticks) {
         c->bad = false;
         /* An old due time may have wrapped. */
         if (!c->messages)
-                c->orphan_ticks = now_ticks + half_cycles(c, 5);
+                c->orphan_ticks = now_ticks + orphan_wait(c);
 }
 
 bool chain_expected(const struct chain *c, uint32_t now_ticks, uint32_t *ret_ticks) {
@@ -453,12 +473,14 @@ bool chain_expected(const struct chain *c, uint32_t now_ticks, uint32_t *ret_tic
 }
 
 bool chain_idle(const struct chain *c) {
-        return !c->input.open && !chain_sending(c);
+        return !c->input.open && !c->input.ended && !chain_sending(c);
 }
 
 struct chain_news chain_take_news(struct chain *c) {
-        struct chain_news news = c->news;
+        struct chain_news taken;
 
+        settle(c);
+        taken = c->news;
         c->news = (struct chain_news){.flags = 0};
-        return news;
+        return taken;
 }

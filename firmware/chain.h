@@ -60,39 +60,38 @@ struct chain_news {
 
 /* What comes in, judged as it comes, whether it is relayed or not. */
 struct chain_input {
-        uint32_t first_ticks, last_ticks; /* of the last burst's bytes; last_ticks: of the reset, before any */
-        uint8_t bytes;                    /* of this frame so far, at most FRAME_SIZE */
-        uint8_t burst;                    /* bytes since the last silence, dropped ones too; stays at 255 */
-        uint8_t sum;                      /* of bytes 0..56 */
-        uint8_t count, key;               /* bytes 25, 47 */
-        uint16_t v_bypass;                /* bytes 55, 56 */
-        bool open;                        /* inside a frame: from the first byte after a silence to its end or a gap */
-        bool damaged;                     /* R4 */
-        bool relayed;                     /* goes through the relay */
-        bool quiet;                       /* >= 100 ms of silence were seen, however long ago */
+        uint32_t first_ticks;      /* first byte after the last silence */
+        uint32_t last_ticks;       /* last byte; before any: the reset */
+        uint8_t bytes;             /* of this frame so far */
+        uint8_t burst;             /* bytes since the last silence, dropped ones too; stays at CHAIN_BURST_BYTES */
+        uint8_t sum;               /* of bytes 0..56 */
+        bool open;                 /* inside a frame: from the first byte after a silence to its end or a gap */
+        bool ended;                /* the frame's end was not looked at yet */
+        bool damaged;              /* R4 */
+        bool relayed;              /* goes through the relay */
+        bool message;              /* the burst was long enough for one (R10) */
+        bool quiet;                /* >= 100 ms of silence were seen, however long ago */
 };
 
-/* What goes out. Bytes enter a window of three and are altered as they leave it. */
+/* What goes out. */
 struct chain_relay {
         struct chain_reading own; /* latched at the first byte (R5) */
         uint16_t low;             /* low bytes of the number whose first byte is out */
-        uint8_t window[3];        /* the last three bytes taken, the oldest first */
-        uint8_t taken;            /* bytes taken */
-        uint8_t taken_sum;        /* of bytes 0..56 */
         uint8_t made;             /* bytes made: altered, or filled in */
-        uint8_t made_sum;         /* of bytes 0..56 */
-        uint8_t count;            /* byte 25 as taken */
+        uint8_t made_sum;         /* of them */
+        uint8_t count;            /* byte 25 as received */
         uint8_t number;           /* own number in this frame, 0 unknown (R6) */
         bool detail;              /* own detail goes into bytes 26..29 (R7) */
         bool extreme;             /* the own reading replaces the extreme whose bytes are going out (R6) */
-        bool damaged;             /* R4 */
-        bool orphan;              /* an own orphan frame is being made: what it takes is the template */
+        bool orphan;              /* an own orphan frame is being made */
         bool filling;             /* zeros up to the 58th byte are being made (R3) */
 };
 
+/* What every byte needs comes first: the chip reaches 64 bytes from a pointer at no cost. */
 struct chain {
         struct chain_input input;
         struct chain_relay relay;
+        uint8_t head, tail;           /* of the ring, running free */
         struct chain_reading reading; /* for the next frame */
         struct chain_news news;
         uint32_t cycle_ticks;         /* R10 */
@@ -108,7 +107,7 @@ struct chain {
         bool cycle_known;             /* else cycle_ticks is 1.0 s */
         bool orphans_allowed;         /* R10 */
         bool deaf;                    /* what comes is as no message (R10) */
-        uint8_t head, tail;           /* of the ring, running free */
+        uint8_t frame[FRAME_SIZE];    /* the frame that comes in, so far */
         uint8_t ring[CHAIN_RING];
 };
 
@@ -116,11 +115,11 @@ struct chain {
 void chain_init(struct chain *c, uint32_t now_ticks);
 
 /* A byte has come, whole, at now_ticks; damaged: with a framing error, or after an overrun. Bounded work, no loop over a
- * frame. */
+ * frame. What can wait until the byte that was made of it is on its way is left to chain_tick(). */
 void chain_receive(struct chain *c, uint8_t byte, bool damaged, uint32_t now_ticks);
 
-/* To be called at chain_deadline() or soon after; harmless earlier. Gives up a frame with a gap (R3), starts an orphan
- * (R10). */
+/* To be called at chain_deadline() or soon after; harmless earlier. Looks at a frame that has ended, gives up one with a gap
+ * (R3), starts an orphan (R10). */
 void chain_tick(struct chain *c, uint32_t now_ticks);
 
 /* When chain_tick() has to be called next. May lie in the past. Changes with every other call. */
@@ -148,7 +147,8 @@ void chain_allow_orphans(struct chain *c, uint32_t now_ticks);
  * orphan's due time. Returns false while neither a message nor a cycle is known. */
 bool chain_expected(const struct chain *c, uint32_t now_ticks, uint32_t *ret_ticks);
 
-/* Nothing of a frame is coming or going: the oscillator may be changed, a reading may be taken. */
+/* Nothing of a frame is coming or going, but for what chain_transmit() handed out and the USART has not sent yet: two bytes,
+ * 2.1 ms. After that the oscillator may be changed, a reading may be taken. */
 bool chain_idle(const struct chain *c);
 
 /* What happened since the last call; forgets it. */

@@ -49,7 +49,8 @@ uint8_t chip_init(void) {
         /* Everything off; inputs that nothing drives are pulled up. */
         PORTD = (uint8_t)(RXD | TXD | (1u << PORTD2));
         DDRD = (uint8_t)(TXD | BYPASS | LED | SUPPLY);
-        PORTB = (1u << PORTB0) | (1u << PORTB1) | (1u << PORTB2) | (1u << PORTB3) | (1u << PORTB4) | (1u << PORTB5);
+        PORTB = (1u << PORTB0) | (1u << PORTB1) | (1u << PORTB2) | (1u << PORTB3) | (1u << PORTB4) |
+                (1u << PORTB5);
         PORTC = (1u << PORTC4) | (1u << PORTC5);
         DIDR0 = (1u << ADC0D) | (1u << ADC1D) | (1u << ADC2D) | (1u << ADC3D);
         PRR = (1u << PRTWI) | (1u << PRSPI) | (1u << PRTIM0) | (1u << PRTIM2);
@@ -111,8 +112,8 @@ uint32_t chip_now(void) {
         return now;
 }
 
-/* For a time that is past, or too near, the nearest one that is not. Further off than a round of the timer it comes too
- * early, once a round: who waits looks at the time. */
+/* For a time that is past, or too near, the nearest one that is not. Further off than a round of the timer it
+ * comes too early, once a round: who waits looks at the time. */
 static uint16_t compare_for(uint32_t when_ticks) {
         uint32_t now = chip_now_locked();
 
@@ -130,6 +131,17 @@ void chip_wake_at(uint32_t when_ticks) {
         OCR1B = compare_for(when_ticks);
         TIFR1 = 1u << OCF1B;
         TIMSK1 |= 1u << OCIE1B;
+        sei();
+}
+
+void chip_wait_until(uint32_t when_ticks) {
+        for (;;) {
+                chip_wake_at(when_ticks);
+                cli();
+                if ((int32_t)(chip_now_locked() - when_ticks) >= 0)
+                        break;
+                chip_sleep();
+        }
         sei();
 }
 

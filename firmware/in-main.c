@@ -6,14 +6,14 @@
 
 #include <stddef.h>
 
-#include "bypass.h"
 #include "chip-in.h"
 #include "current.h"
 #include "eeprom.h"
 #include "in-frame.h"
 #include "in-return.h"
-#include "measure.h"
+#include "led.h"
 #include "output-line.h"
+#include "own-cell.h"
 #include "records.h"
 #include "switches.h"
 
@@ -37,19 +37,15 @@ struct board {
         /* ---- main's ---- */
         struct switches switches;
         struct current current;
-        struct bypass bypass;
+        struct own_cell cell;
         struct in_frame frame;
-        struct measure_calibration calibration;
-        struct measure_reading reading;
         struct eeprom_factory factory;
         bool defaults;         /* something of the EEPROM is missing */
-        bool calibrated;       /* else raw sums are kept for the calibration */
         bool measured;         /* for the next frame */
         bool started;          /* own holds a frame */
         uint32_t frame_ticks;  /* when the next frame starts */
         uint32_t sample_ticks; /* when the switches were looked at */
-        uint32_t flash_ticks;  /* when the LED went on */
-        bool flash;
+        struct led led;
 };
 
 static struct board board;
@@ -87,10 +83,8 @@ static void load_settings(struct board *b) {
         if (records_load(EEPROM_HALL, payload))
                 (void)eeprom_get_hall(payload, &hall); /* or no offsets */
         current_init(&b->current, b->factory.sensor_type, hall.offset);
-        measure_calibration_default(&b->calibration);
-        b->calibrated =
-                records_load(EEPROM_CALIBRATION, payload) && eeprom_get_calibration(payload, &b->calibration);
-        b->defaults = b->defaults || !b->calibrated;
+        own_cell_init(&b->cell);
+        b->defaults = b->defaults || !b->cell.calibrated;
 }
 
 static void store_factory(struct board *b) {
@@ -101,7 +95,7 @@ static void store_factory(struct board *b) {
         eeprom_put_factory(payload, &b->factory);
         records_store(EEPROM_FACTORY, payload);
         b->current.type = b->factory.sensor_type;
-        b->defaults = !b->calibrated;
+        b->defaults = !b->cell.calibrated;
 }
 
 static void store_zero(struct board *b) {
@@ -135,74 +129,30 @@ static void sample_switches(struct board *b, uint32_t now) {
 
 /* ---- measuring ---- */
 
-static void wait_until(uint32_t ticks) {
-        for (;;) {
-                chip_wake_at(ticks);
-                chip_lock();
-                if ((int32_t)(chip_now_locked() - ticks) >= 0) {
-                        chip_unlock();
-                        return;
-                }
-                chip_sleep();
-        }
-}
-
-static void measure_cell(struct board *b) {
-        uint8_t payload[EEPROM_PAYLOAD_SIZE];
-        struct measure_sums sums;
-
-        sums.bandgap = chip_adc_sum(HARDWARE_ADC_BANDGAP, HARDWARE_OVERSAMPLE_LOG2);
-        sums.cell = chip_adc_sum(HARDWARE_ADC_CELL, HARDWARE_OVERSAMPLE_LOG2);
-        sums.ntc = chip_adc_sum(HARDWARE_ADC_NTC, HARDWARE_OVERSAMPLE_LOG2);
-        measure_reading(&sums, &b->calibration, &b->reading);
-        bypass_reading(&b->bypass, b->reading.voltage, b->reading.temperature);
-
-        enum measure_raw raw = b->calibrated ? MEASURE_RAW_NONE : measure_raw(&sums);
-
-        if (raw != MEASURE_RAW_NONE) {
-                enum eeprom_kind kind = raw == MEASURE_RAW_LOW ? EEPROM_RAW_LOW : EEPROM_RAW_HIGH;
-
-                if (!records_load(kind, payload)) {
-                        eeprom_put_raw(payload, &sums);
-                        records_store(kind, payload);
-                }
-        }
-}
-
 /* The blocks of a sum begin at equal distances, so that their mean is one over whole periods. */
 static uint32_t hall_sum(uint8_t input) {
         uint32_t begin = chip_now(), sum = 0;
 
         for (uint8_t block = 0; block < CURRENT_BLOCKS; block++) {
-                wait_until(begin + block * MS(CURRENT_PERIOD_MS) / CURRENT_BLOCKS);
+                chip_wait_until(begin + block * MS(CURRENT_PERIOD_MS) / CURRENT_BLOCKS);
                 sum += chip_adc_sum(input, CURRENT_BLOCK_LOG2);
         }
         return sum;
 }
 
-/* Bypass off, everything on, and settled, before anything is measured. The currents come last: nearest to the
- * frame. */
+/* The currents come last: nearest to the frame. */
 static void measure(struct board *b) {
         uint32_t sums[CURRENT_SENSORS];
-        bool on = bypass_on(&b->bypass);
-        uint32_t begin = chip_now();
 
-        if (on)
-                bypass_sense(&b->bypass, true, chip_bypass_sense());
-        chip_bypass(false);
-        chip_measuring_supply(true);
-        wait_until(begin + MS(HARDWARE_SETTLE_MS));
-        bypass_sense(&b->bypass, false, chip_bypass_sense());
-        measure_cell(b);
-
+        own_cell_measure(&b->cell);
         chip_hall_supply(true);
-        wait_until(chip_now() + MS(HARDWARE_HALL_SETTLE_MS));
+        chip_measuring_supply(true); /* the reference */
+        chip_wait_until(chip_now() + MS(HARDWARE_HALL_SETTLE_MS));
         sums[0] = hall_sum(HARDWARE_ADC_HALL_1);
         sums[1] = hall_sum(HARDWARE_ADC_HALL_2);
         chip_hall_supply(false);
-        chip_adc_off();
         chip_measuring_supply(false);
-        chip_bypass(bypass_on(&b->bypass));
+        chip_adc_off();
         current_apply(&b->current, sums, switches_blind_spot(&b->switches), switches_zeroing(&b->switches));
 }
 
@@ -239,8 +189,8 @@ static void output_alone(struct board *b) {
 
 static void start_frame(struct board *b) {
         struct in_frame_values values = {
-                .reading = b->reading,
-                .bypass_faulty = bypass_faulty(&b->bypass),
+                .reading = b->cell.reading,
+                .bypass_faulty = bypass_faulty(&b->cell.bypass),
                 .in = b->current.value[0],
                 .out = b->current.value[1],
                 .sum = b->current.sum,
@@ -261,7 +211,7 @@ static void start_frame(struct board *b) {
         chip_unlock();
         b->started = true;
         b->measured = false;
-        bypass_frame(&b->bypass, values.v_bypass);
+        bypass_frame(&b->cell.bypass, values.v_bypass);
         if (in_return_lost(&b->back))
                 output_alone(b);
 }
@@ -281,13 +231,6 @@ static void look_at_return(struct board *b) {
                 output(b, frame);
 }
 
-/* R15: a flash for each message, whatever becomes of it; steady in bypass. */
-static void show(struct board *b, uint32_t now) {
-        if (b->flash && now - b->flash_ticks >= FLASH_TICKS)
-                b->flash = false;
-        chip_led(b->flash || bypass_on(&b->bypass));
-}
-
 /* ---- main ---- */
 
 static uint32_t earlier(uint32_t a, uint32_t b) {
@@ -296,10 +239,11 @@ static uint32_t earlier(uint32_t a, uint32_t b) {
 
 /* What is due next. A returned frame ends the sleep by its last byte. */
 static uint32_t next_due(const struct board *b) {
+        uint32_t led;
         uint32_t due = earlier(b->sample_ticks + SAMPLE_TICKS,
                                b->measured ? b->frame_ticks : b->frame_ticks - MEASURE_TICKS);
 
-        return b->flash ? earlier(due, b->flash_ticks + FLASH_TICKS) : due;
+        return led_due(&b->led, &led) ? earlier(due, led) : due;
 }
 
 int main(void) {
@@ -316,8 +260,8 @@ int main(void) {
 
         load_settings(b);
         switches_init(&b->switches, chip_switches());
-        bypass_init(&b->bypass);
         in_frame_init(&b->frame);
+        led_init(&b->led, FLASH_TICKS);
         now = chip_now();
         b->sample_ticks = now;
         b->frame_ticks = now + MS(200);
@@ -334,12 +278,11 @@ int main(void) {
                 now = chip_now();
                 if ((int32_t)(now - b->frame_ticks) >= 0) {
                         start_frame(b);
-                        b->flash = true;
-                        b->flash_ticks = now;
+                        led_message(&b->led, false, now);
                         b->frame_ticks += cycle(b);
                 }
                 look_at_return(b);
-                show(b, now);
+                chip_led(led_on(&b->led, bypass_on(&b->cell.bypass), chip_now()));
 
                 chip_wake_at(next_due(b));
                 chip_lock();
