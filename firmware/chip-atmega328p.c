@@ -170,7 +170,7 @@ ISR(USART_RX_vect) {
         chip_on_receive(byte, damaged);
 }
 
-ISR(USART_UDRE_vect) {
+static void transmit(void) {
         uint8_t byte;
 
         if (chip_on_transmit(&byte))
@@ -179,8 +179,15 @@ ISR(USART_UDRE_vect) {
                 UCSR0B &= (uint8_t) ~(1u << UDRIE0);
 }
 
+ISR(USART_UDRE_vect) {
+        transmit();
+}
+
 void chip_send(void) {
         UCSR0B |= 1u << UDRIE0;
+        /* At once, not when the caller's interrupt is over. */
+        if (UCSR0A & (1u << UDRE0))
+                transmit();
 }
 
 /* ---- pins ---- */
