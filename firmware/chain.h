@@ -32,7 +32,7 @@
 #define CHAIN_BURST_BYTES 30                                /* R10: so many bytes are a message */
 #define CHAIN_DEAF_CYCLES 10                                /* R10: so long without a good frame: as no message */
 #define CHAIN_TRUST_FRAMES 3                                /* R10: ... until so many good ones in a row */
-#define CHAIN_RING 16                                       /* R2: bytes to send; a power of two */
+#define CHAIN_RING 32                                       /* R2: bytes to send; a power of two */
 #define CHAIN_DAMAGE UINT8_C(0xA5)                          /* R4 */
 #define CHAIN_ORPHAN_STATUS (FRAME_STATUS_NOT_CALIBRATED | FRAME_STATUS_COMMUNICATION_ERROR) /* R11: 0x84 */
 
@@ -60,63 +60,66 @@ struct chain_news {
 
 /* What comes in, judged as it comes, whether it is relayed or not. */
 struct chain_input {
-        uint8_t bytes;    /* of this frame so far, at most FRAME_SIZE */
-        uint8_t burst;    /* since the last silence, dropped ones too; stays at 255 */
-        uint8_t sum;      /* of bytes 0..56 */
-        uint8_t count;    /* byte 25 */
-        uint8_t key;      /* byte 47 */
-        uint16_t v_bypass; /* bytes 55, 56 */
-        uint32_t first_ticks, last_ticks;
-        bool open;        /* inside a frame: false from its end, or from a gap, to the next silence */
-        bool damaged;     /* R4 */
-        bool relayed;     /* goes through the relay */
+        uint32_t first_ticks;      /* first byte after the last silence */
+        uint32_t last_ticks;       /* last byte; before any: the reset */
+        uint8_t bytes;             /* of this frame so far */
+        uint8_t burst;             /* bytes since the last silence, dropped ones too; stays at CHAIN_BURST_BYTES */
+        uint8_t sum;               /* of bytes 0..56 */
+        bool open;                 /* inside a frame: from the first byte after a silence to its end or a gap */
+        bool ended;                /* the frame's end was not looked at yet */
+        bool damaged;              /* R4 */
+        bool relayed;              /* goes through the relay */
+        bool message;              /* the burst was long enough for one (R10) */
+        bool quiet;                /* >= 100 ms of silence were seen, however long ago */
 };
 
-/* What goes out: a window of three received bytes, altered as they leave it. */
+/* What goes out. */
 struct chain_relay {
-        uint8_t window[3]; /* bytes in - 3, in - 2, in - 1 */
-        uint8_t in;        /* bytes taken */
-        uint8_t out;       /* bytes given to the ring, or by filling */
-        uint8_t sum;       /* of what was sent */
-        uint8_t count;     /* byte 25 as received */
-        uint8_t carry;     /* low bytes of a number whose first byte is out */
-        uint8_t number;    /* own number in this frame, 0 unknown */
-        bool replace;      /* the extreme whose bytes are going out is replaced by the own reading */
-        bool orphan;       /* bytes come from the orphan template, not from the line */
-        bool filling;      /* R3: zeros up to the 58th byte */
         struct chain_reading own; /* latched at the first byte (R5) */
-        uint16_t put;      /* what follows: the low bytes of the number going out */
+        uint16_t low;             /* low bytes of the number whose first byte is out */
+        uint8_t made;             /* bytes made: altered, or filled in */
+        uint8_t made_sum;         /* of them */
+        uint8_t count;            /* byte 25 as received */
+        uint8_t number;           /* own number in this frame, 0 unknown (R6) */
+        bool detail;              /* own detail goes into bytes 26..29 (R7) */
+        bool extreme;             /* the own reading replaces the extreme whose bytes are going out (R6) */
+        bool orphan;              /* an own orphan frame is being made */
+        bool filling;             /* zeros up to the 58th byte are being made (R3) */
 };
 
+/* What every byte needs comes first: the chip reaches 64 bytes from a pointer at no cost. */
 struct chain {
         struct chain_input input;
         struct chain_relay relay;
-        struct chain_reading reading; /* the next frame's */
+        uint8_t head, tail;           /* of the ring, running free */
+        struct chain_reading reading; /* for the next frame */
         struct chain_news news;
-        uint16_t v_bypass;        /* for an own orphan; 0 unknown */
-        uint32_t cycle_ticks;     /* R10 */
-        uint32_t orphan_ticks;    /* when the next orphan is due */
-        uint32_t good_ticks;      /* first byte of the last good frame, or when orphans were allowed */
-        uint32_t start_ticks;     /* first byte of the last message */
-        uint8_t number;           /* count of the last good frame + 1; 0 unknown (R6) */
-        uint8_t true_number;      /* the same from a frame that was no orphan (R11) */
+        uint32_t cycle_ticks;         /* R10 */
+        uint32_t message_ticks;       /* first byte of the last message */
+        uint32_t orphan_ticks;        /* when the next orphan is due */
+        uint32_t bad_ticks;           /* end of the first bad frame since the last good one */
+        uint16_t v_bypass;            /* for own orphans, 0 unknown */
+        uint8_t number;               /* count of the last good frame + 1, 0 unknown (R6) */
+        uint8_t true_number;          /* the same of the last good frame that was no orphan (R11) */
         uint8_t good_in_row;
-        bool silent;              /* >= 20 ms of silence since reset (R1) */
-        bool orphans_allowed;     /* R10: trimmed since reset, or by a stored trim */
-        bool deaf;                /* R10: what comes is as no message */
+        bool messages;                /* there was a message since reset, and no orphan was due since */
+        bool bad;                     /* bad_ticks is valid */
+        bool cycle_known;             /* else cycle_ticks is 1.0 s */
+        bool orphans_allowed;         /* R10 */
+        bool deaf;                    /* what comes is as no message (R10) */
+        uint8_t frame[FRAME_SIZE];    /* the frame that comes in, so far */
         uint8_t ring[CHAIN_RING];
-        uint8_t head, tail;       /* free running */
 };
 
 /* Begins as after a reset, at now_ticks: no reading, no number, no orphans, waiting for a silence. */
 void chain_init(struct chain *c, uint32_t now_ticks);
 
 /* A byte has come, whole, at now_ticks; damaged: with a framing error, or after an overrun. Bounded work, no loop over a
- * frame. */
+ * frame. What can wait until the byte that was made of it is on its way is left to chain_tick(). */
 void chain_receive(struct chain *c, uint8_t byte, bool damaged, uint32_t now_ticks);
 
-/* To be called at chain_deadline() or soon after; harmless earlier. Gives up a frame with a gap (R3), starts an orphan
- * (R10). */
+/* To be called at chain_deadline() or soon after; harmless earlier. Looks at a frame that has ended, gives up one with a gap
+ * (R3), starts an orphan (R10). */
 void chain_tick(struct chain *c, uint32_t now_ticks);
 
 /* When chain_tick() has to be called next. May lie in the past. Changes with every other call. */
@@ -144,7 +147,8 @@ void chain_allow_orphans(struct chain *c, uint32_t now_ticks);
  * orphan's due time. Returns false while neither a message nor a cycle is known. */
 bool chain_expected(const struct chain *c, uint32_t now_ticks, uint32_t *ret_ticks);
 
-/* Nothing of a frame is coming or going: the oscillator may be changed, a reading may be taken. */
+/* Nothing of a frame is coming or going, but for what chain_transmit() handed out and the USART has not sent yet: two bytes,
+ * 2.1 ms. After that the oscillator may be changed, a reading may be taken. */
 bool chain_idle(const struct chain *c);
 
 /* What happened since the last call; forgets it. */

@@ -55,6 +55,9 @@ uint32_t chip_now_locked(void);
 /* Wakes main at when_ticks, or at once if that is past (compare B). At most one is pending, the last one set. */
 void chip_wake_at(uint32_t when_ticks);
 
+/* Sleeps until then. */
+void chip_wait_until(uint32_t when_ticks);
+
 /* Calls chip_on_alarm() at when_ticks, or within a few ticks if that is past (compare A; cell board). Called locked. */
 void chip_alarm_at(uint32_t when_ticks);
 

@@ -6,7 +6,11 @@
  *
  * The IN board starts a frame every 0.5 or 1.0 s by its crystal. Two successive intervals that agree within 0.5 % and lie
  * within 12.5 % of either are taken for that; what they differ from it is the oscillator's error, and becomes a number of
- * OSCCAL codes. OSCCAL has two ranges, 0x00..0x7F and 0x80..0xFF, that overlap: from one to the other a search begins anew.
+ * OSCCAL codes. How much a code is differs from chip to chip (0.3..1 %) and is learned from what the last trim did.
+ *
+ * OSCCAL has two ranges, 0x00..0x7F and 0x80..0xFF, that overlap by an amount that differs as well: whoever needs more than
+ * 0x7F or less than 0x80 gives goes to the other range, to where the same frequency may be, and to other places if no cycle
+ * can be made out from there. That one write may change the frequency by more than 2 %; every other is one code.
  *
  * Pure: times are arguments, in ticks of the timer that the trimmed oscillator drives (HARDWARE_CELL_TICK_HZ when right).
  * Knows no register, no EEPROM, no frame. */
@@ -22,19 +26,23 @@
 #define CLOCK_DAY_TICKS (UINT32_C(86400) * CLOCK_TICK_HZ)
 
 struct clock {
-        uint32_t start_ticks;  /* last frame start */
-        uint32_t interval_ticks; /* last interval that was near a cycle; 0: none */
-        uint32_t cycle_ticks;  /* last measured cycle; 0: unknown */
-        uint32_t stored_ticks; /* when the trim was stored, or the board reset */
-        uint8_t code;          /* OSCCAL as it is now */
-        uint8_t target;        /* OSCCAL as it should be */
-        uint8_t stored;        /* what the EEPROM holds */
-        uint8_t back;          /* where to return to if the trim turns out to be wrong */
-        uint8_t lost;          /* starts since the last trim without a pair that agrees */
-        bool has_start;
-        bool has_stored;       /* stored is valid */
-        bool trimmed;          /* since reset */
-        bool day_passed;       /* since stored_ticks */
+        uint32_t start_ticks;    /* last frame start */
+        uint32_t interval_ticks; /* before it, if that was near a cycle; else 0 */
+        uint32_t cycle_ticks;    /* last measured cycle; 0: unknown */
+        uint32_t stored_ticks;   /* when the trim was stored, or the board reset */
+        int16_t error_ticks;     /* in a slow cycle, before the last trim; positive: too fast */
+        uint16_t step_ticks;     /* what a code changes in a slow cycle */
+        int8_t moved;            /* codes of the last trim; 0: nothing to learn from it */
+        uint8_t code;            /* OSCCAL as it is now */
+        uint8_t target;          /* OSCCAL as it should be */
+        uint8_t stored;          /* what the EEPROM holds */
+        uint8_t place;           /* how many places in the other range were tried */
+        uint8_t lost;            /* intervals there without a pair that agrees */
+        bool crossing;           /* to the other range */
+        bool has_start, has_stored;
+        bool trimmed;            /* since reset */
+        bool settled;            /* by the last pair of intervals the code is right */
+        bool day_passed;         /* since stored_ticks */
 };
 
 /* Begins after a reset: factory is OSCCAL as found; stored the code of a valid stored trim, or NULL. */

@@ -39,7 +39,7 @@ enum hardware_adc {
 #define HARDWARE_IN_TICK_HZ (HARDWARE_IN_CLOCK_HZ / HARDWARE_TIMER_PRESCALER)     /* 57600 */
 
 /* ---- the analog side: the parts are in docs/boards.md ----
- * AREF: a 1.25 V series reference (REF3112: 0.2 %, 20 ppm/K over -40..125 degC), which works from 1.8 V,
+ * AREF: a 1.25 V series reference (REF3212: 0.2 %, 20 ppm/K over -40..125 degC), which works from 1.8 V,
  * supplied by PD5. The ADC gives input / AREF x 1024; what is used is always the sum of
  * 2^HARDWARE_OVERSAMPLE_LOG2 conversions, 0..16368. */
 #define HARDWARE_REFERENCE_MV 1250UL
