@@ -84,6 +84,8 @@ struct chain_relay {
         bool detail;              /* own detail goes into bytes 26..29 (R7) */
         bool extreme;             /* the own reading replaces the extreme whose bytes are going out (R6) */
         bool orphan;              /* an own orphan frame is being made */
+        uint8_t orphan_value;     /* of key 129 in it (R11) */
+        uint16_t orphan_v_bypass; /* bytes 55, 56 in it */
         bool filling;             /* zeros up to the 58th byte are being made (R3) */
 };
 
