@@ -472,7 +472,7 @@ double mcu_next(const struct mcu *m) {
                 return MCU_NEVER;
         if (m->held_until < MCU_NEVER)
                 return m->held_until;
-        if (m->sleep == MCU_AWAKE)
+        if (m->sleep == MCU_AWAKE || m->due_to_wake)
                 return mcu_now(m);
         if (m->sleep > MCU_IDLE || m->cycle_due == UINT64_MAX)
                 return m->time_due;
@@ -526,7 +526,10 @@ void mcu_run(struct mcu *m, double until) {
                         m->held_until = MCU_NEVER;
                         m->rx_from = mcu_now(m);
                 }
-                if (!run_step(m, until))
+                if (!run_step(m, until)) {
+                        /* The time was up just as an interrupt came. */
+                        m->due_to_wake = interrupt(m, false) != 0;
                         return;
+                }
         }
 }

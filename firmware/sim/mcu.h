@@ -110,6 +110,7 @@ struct mcu {
         double held_until; /* in reset */
         struct mcu_module *module;
         enum mcu_sleep sleep;
+        bool due_to_wake;
         bool hold_one; /* an instruction runs after I was set before an interrupt does */
 
         uint64_t cycle_due;

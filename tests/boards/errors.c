@@ -117,7 +117,7 @@ static void go(struct run *r, double seconds) {
 static bool learn(struct run *r) {
         double until = r->boards->now + START_MAX_S + 2 * r->boards->n;
 
-        go(r, 5);
+        go(r, r->second_half ? 5 : START_MAX_S);
         memset(&r->truth, 0, sizeof(r->truth));
         while (r->truth.known < r->boards->n && r->boards->now < until)
                 go(r, 1);

@@ -85,6 +85,12 @@ static void test_bytes(void **state) {
          * interrupt. */
         assert_true(last.first - first.first > 3 * 9.6 / 9600);
         assert_true(last.first - first.first < 3 * (10.7 / 9600 + 0.00005));
+        /* However slices and interrupts fall: nobody is left asleep with an interrupt pending. */
+        for (double t = 2; t < 120; t += 0.0137)
+                boards_run(c, t);
+        assert_int_equal(last.wrong, 0);
+        for (unsigned i = 2; i <= 4; i++)
+                assert_true(c->board[i]->mcu.seen.latency_max_s < 50e-6);
         no_strays(c);
         boards_free(c);
 }
