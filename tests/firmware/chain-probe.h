@@ -54,6 +54,7 @@ struct probe {
         struct chain c;
         uint32_t now;
         uint8_t out[4096];
+        uint32_t when[4096]; /* each of them was ready to be sent */
         int outs;
 };
 
@@ -63,6 +64,7 @@ static inline void drain(struct probe *p) {
         while (chain_sending(&p->c)) {
                 assert_true(chain_transmit(&p->c, &byte));
                 assert_true(p->outs < (int)sizeof(p->out));
+                p->when[p->outs] = p->now;
                 p->out[p->outs++] = byte;
         }
         assert_false(chain_transmit(&p->c, &byte));
