@@ -391,10 +391,33 @@ static void test_revived(void **state) {
         good_one(in, 4);
         feed(&p, in, 40); /* what the board before died in */
         wait_ticks(&p, 30 * CYCLE);
+        /* Not even if it comes after a damaged one: what was bad before the silence is over. */
+        in[57]++;
         p.outs = 0;
         feed(&p, in, 58);
+        wait_ticks(&p, CYCLE);
+        in[57]--;
         assert_int_equal(p.outs, 58);
-        assert_int_equal(p.out[25], 5);
+        feed(&p, in, 58);
+        assert_int_equal(p.outs, 116);
+        assert_int_equal(p.out[58 + 25], 5);
+}
+
+/* The counter wraps after 38 hours; a silence as long is one. */
+static void test_long_silence(void **state) {
+        uint8_t in[58];
+        struct probe p;
+
+        (void)state;
+        probe_init(&p, 650, C(25));
+        good_one(in, 4);
+        feed(&p, in, 58);
+        for (int n = 0; n < 4; n++)
+                wait_ticks(&p, 0x40000000);
+        p.outs = 0;
+        wait_ticks(&p, 100);
+        feed(&p, in, 58);
+        assert_int_equal(p.outs, 58);
 }
 
 /* ---- what main is told ---- */
@@ -424,6 +447,14 @@ static void test_expected(void **state) {
         }
         assert_true(chain_expected(&p.c, p.now, &at));
         assert_int_equal(at - from, FIRST);
+        from = p.now;
+        from += orphan_after(&p, p.now);
+        assert_true(chain_expected(&p.c, p.now, &at));
+        assert_int_equal(at - from, NEXT);
+        /* A cycle counts from messages: an orphan's time is not moved by it. */
+        chain_set_cycle(&p.c, CYCLE / 2);
+        assert_true(chain_expected(&p.c, p.now, &at));
+        assert_int_equal(at - from, NEXT);
 }
 
 static void test_news(void **state) {
@@ -486,6 +517,7 @@ int main(void) {
                 cmocka_unit_test(test_not_deaf_by_some_bad_frames),
                 cmocka_unit_test(test_noise_does_not_silence),
                 cmocka_unit_test(test_revived),
+                cmocka_unit_test(test_long_silence),
                 cmocka_unit_test(test_expected),
                 cmocka_unit_test(test_news),
         };
