@@ -216,6 +216,7 @@ static void receive(struct world *w, uint8_t byte, bool damaged) {
         CHECK(memcmp(&before, &w->c, sizeof(before)) == 0);
 
         if (w->now - w->last >= SILENCE) {
+                CHECK(w->c.input.bytes == 1 && w->c.input.first_ticks == w->now); /* R1 */
                 w->open = true;
                 w->damaged = false;
                 w->taken = 0;
@@ -288,6 +289,7 @@ static void one_thing(struct world *w, struct input *i) {
                 break;
         case 2: /* up to a gap and beyond */
                 wait_ticks(w, next(i));
+                tick(w); /* harmless when nothing is due */
                 break;
         case 3: /* around a silence */
                 wait_ticks(w, 500u + next(i));
