@@ -192,6 +192,10 @@ bool clock_step(struct clock *c, uint8_t *ret_code) {
         return true;
 }
 
+bool clock_step_due(const struct clock *c) {
+        return c->code != c->target;
+}
+
 uint32_t clock_cycle(const struct clock *c) {
         return c->cycle_ticks;
 }

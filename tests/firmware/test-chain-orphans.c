@@ -457,6 +457,35 @@ static void test_expected(void **state) {
         assert_int_equal(at - from, NEXT);
 }
 
+/* Another board's orphans come every 1.5 cycles. */
+static void test_expected_orphan(void **state) {
+        uint8_t in[58];
+        uint32_t from, at;
+        struct probe p;
+
+        (void)state;
+        ready(&p);
+        good_one(in, 4);
+        in[47] = 129 + 25;
+        in[57] = sum(in);
+        from = p.now + BYTE;
+        feed(&p, in, 58);
+        wait_ticks(&p, 100);
+        assert_true(chain_expected(&p.c, p.now, &at));
+        assert_int_equal(at - from, CYCLE + CYCLE / 2);
+        p.now = at;
+        assert_true(chain_expected(&p.c, p.now, &at));
+        assert_int_equal(at - from, FIRST);
+
+        wait_ticks(&p, CHAIN_QUIET_TICKS);
+        good_one(in, 4);
+        from = p.now + BYTE;
+        feed(&p, in, 58);
+        wait_ticks(&p, 100);
+        assert_true(chain_expected(&p.c, p.now, &at));
+        assert_int_equal(at - from, CYCLE);
+}
+
 static void test_news(void **state) {
         struct chain_news news;
         uint8_t in[58];
@@ -519,6 +548,7 @@ int main(void) {
                 cmocka_unit_test(test_revived),
                 cmocka_unit_test(test_long_silence),
                 cmocka_unit_test(test_expected),
+                cmocka_unit_test(test_expected_orphan),
                 cmocka_unit_test(test_news),
         };
 
