@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* A cell board's relay (firmware/chain.h) under any bytes at any times. The input is a list of things that happen on the line
- * and on the board; what has to come out is worked out here on whole frames, by rules R1..R8, R11 and R14 of docs/chain.md,
- * and compared byte by byte. That bytes come out at all is the relay's own word (whether it relays a frame, R10), which the
- * unit tests judge. */
+/* A cell board's relay (firmware/chain.h) under any bytes at any times. The input is a list of things that happen on the
+ * line and on the board; what has to come out is worked out here on whole frames, by rules R1..R8, R11 and R14 of
+ * docs/chain.md, and compared byte by byte. That bytes come out at all is the relay's own word (whether it relays a frame,
+ * R10), which the unit tests judge. */
 
 #include <stdbool.h>
 #include <stdint.h>
