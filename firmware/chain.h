@@ -5,7 +5,7 @@
  * the orphan frame that starts when nothing comes any more. Rules R1..R8, R10, R11 and R14 of docs/chain.md.
  *
  * Pure: bytes and time are arguments, the state is the caller's. Time is in ticks of the board's own timer
- * (HARDWARE_CELL_TICK_HZ, 32 us nominal), 32 bits wide, and may wrap. Freestanding C99; int may have 16 bits; no call goes
+ * (HARDWARE_CELL_TICK_HZ, 16 us nominal), 32 bits wide, and may wrap. Freestanding C99; int may have 16 bits; no call goes
  * deeper than a few levels, nothing recurses.
  *
  * Knows no register and no unit: a reading is what stands in the frame. Does not measure, trim, or decide on the bypass.

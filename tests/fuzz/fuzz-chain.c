@@ -20,7 +20,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define BYTE 33 /* 10 bits at 9600 baud: 32.55 ticks of 32 us */
+#define BYTE 65 /* 10 bits at 9600 baud: 65.1 ticks of 16 us */
 #define GAP 99  /* R3 */
 #define SILENCE (625 + BYTE)
 #define OUT_MAX 8192
