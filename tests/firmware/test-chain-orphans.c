@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 
 /* R10 and R11 of docs/chain.md: when a board starts a frame of its own, what stands in it, and what it does
- * with the line meanwhile. 1.0 s are 31250 ticks: 2.5 cycles 78125, 1.5 cycles 46875, 100 ms 3125. */
+ * with the line meanwhile. 1.0 s are 62500 ticks: 2.5 cycles 156250, 1.5 cycles 93750, 100 ms 6250. */
 
 #include "chain-probe.h"
 
-#define CYCLE 31250
-#define FIRST 78125
-#define NEXT 46875
-#define HOLD 3125
+#define CYCLE 62500
+#define FIRST 156250
+#define NEXT 93750
+#define HOLD 6250
 
 static void good_one(uint8_t in[58], uint8_t count) {
         in_frame(in, 0);
@@ -26,7 +26,7 @@ static void ready(struct probe *p) {
 /* Waits for the next orphan; returns when it came, counted from `from`, and fails after 100 s. */
 static uint32_t orphan_after(struct probe *p, uint32_t from) {
         p->outs = 0;
-        for (int n = 0; n < 100000 && p->outs == 0; n++) {
+        for (int n = 0; n < 200000 && p->outs == 0; n++) {
                 uint32_t due = chain_deadline(&p->c, p->now);
 
                 wait_ticks(p, (int32_t)(due - p->now) <= 0 ? 1 : due - p->now);
@@ -54,10 +54,10 @@ static void test_times(void **state) {
         static const struct {
                 uint32_t cycle, first, next;
         } rows[] = {
+                {62500, 156250, 93750},
                 {31250, 78125, 46875},
-                {15625, 39062, 23437},
-                {0, 78125, 46875}, /* unknown: 1.0 s */
-                {30011, 75027, 45016},
+                {0, 156250, 93750}, /* unknown: 1.0 s */
+                {60011, 150027, 90016},
         };
 
         (void)state;
@@ -72,7 +72,7 @@ static void test_times(void **state) {
                         chain_allow_orphans(&p.c, p.now);
                         from = p.now;
                         if (heard) {
-                                wait_ticks(&p, 12345);
+                                wait_ticks(&p, 24690);
                                 from = p.now + BYTE; /* the end of the first byte: its time, as all others' */
                                 good_one(in, 1);
                                 feed(&p, in, 58);
@@ -96,9 +96,9 @@ static void test_cycle_changes(void **state) {
         from = p.now + BYTE;
         good_one(in, 1);
         feed(&p, in, 58);
-        wait_ticks(&p, 5000);
-        chain_set_cycle(&p.c, 15625);
-        assert_in_range(orphan_after(&p, from), 39062, 39064);
+        wait_ticks(&p, 10000);
+        chain_set_cycle(&p.c, 31250);
+        assert_in_range(orphan_after(&p, from), 78125, 78127);
 }
 
 static void test_bursts(void **state) {
@@ -118,11 +118,11 @@ static void test_bursts(void **state) {
                 good_one(in, 1);
                 from = p.now + BYTE;
                 feed(&p, in, 58);
-                wait_ticks(&p, 40000);
+                wait_ticks(&p, 80000);
                 second = p.now + BYTE;
                 in[57] ^= rows[i].bad;
                 feed(&p, in, rows[i].bytes);
-                wait_ticks(&p, 2000);
+                wait_ticks(&p, 4000);
                 assert_in_range(orphan_after(&p, rows[i].restarts ? second : from), FIRST, FIRST + 1);
         }
 }
@@ -173,7 +173,7 @@ static void test_the_board_before_wins(void **state) {
         assert_int_equal(p.out[25], 2);
         assert_int_equal(p.out[48], 4);
         p.outs = 0;
-        wait_ticks(&p, 70000); /* 2.2 s: the next one, 1.5 s later, would have come */
+        wait_ticks(&p, 140000); /* 2.2 s: the next one, 1.5 s later, would have come */
         assert_int_equal(p.outs, 0);
 }
 
@@ -264,7 +264,7 @@ static void test_own_orphan_drops_a_frame(void **state) {
         assert_int_equal(p.out[57], sum(p.out));
         /* It was a message nevertheless. */
         p.outs = 0;
-        wait_ticks(&p, 70000);
+        wait_ticks(&p, 140000);
         assert_int_equal(p.outs, 0);
         feed(&p, in, 58);
         assert_int_equal(p.outs, 58);
@@ -457,6 +457,35 @@ static void test_expected(void **state) {
         assert_int_equal(at - from, NEXT);
 }
 
+/* Another board's orphans come every 1.5 cycles. */
+static void test_expected_orphan(void **state) {
+        uint8_t in[58];
+        uint32_t from, at;
+        struct probe p;
+
+        (void)state;
+        ready(&p);
+        good_one(in, 4);
+        in[47] = 129 + 25;
+        in[57] = sum(in);
+        from = p.now + BYTE;
+        feed(&p, in, 58);
+        wait_ticks(&p, 100);
+        assert_true(chain_expected(&p.c, p.now, &at));
+        assert_int_equal(at - from, CYCLE + CYCLE / 2);
+        p.now = at;
+        assert_true(chain_expected(&p.c, p.now, &at));
+        assert_int_equal(at - from, FIRST);
+
+        wait_ticks(&p, CHAIN_QUIET_TICKS);
+        good_one(in, 4);
+        from = p.now + BYTE;
+        feed(&p, in, 58);
+        wait_ticks(&p, 100);
+        assert_true(chain_expected(&p.c, p.now, &at));
+        assert_int_equal(at - from, CYCLE);
+}
+
 static void test_news(void **state) {
         struct chain_news news;
         uint8_t in[58];
@@ -519,6 +548,7 @@ int main(void) {
                 cmocka_unit_test(test_revived),
                 cmocka_unit_test(test_long_silence),
                 cmocka_unit_test(test_expected),
+                cmocka_unit_test(test_expected_orphan),
                 cmocka_unit_test(test_news),
         };
 
