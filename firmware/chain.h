@@ -5,7 +5,7 @@
  * the orphan frame that starts when nothing comes any more. Rules R1..R8, R10, R11 and R14 of docs/chain.md.
  *
  * Pure: bytes and time are arguments, the state is the caller's. Time is in ticks of the board's own timer
- * (HARDWARE_CELL_TICK_HZ, 32 us nominal), 32 bits wide, and may wrap. Freestanding C99; int may have 16 bits; no call goes
+ * (HARDWARE_CELL_TICK_HZ, 16 us nominal), 32 bits wide, and may wrap. Freestanding C99; int may have 16 bits; no call goes
  * deeper than a few levels, nothing recurses.
  *
  * Knows no register and no unit: a reading is what stands in the frame. Does not measure, trim, or decide on the bypass.
@@ -109,6 +109,7 @@ struct chain {
         bool cycle_known;             /* else cycle_ticks is 1.0 s */
         bool orphans_allowed;         /* R10 */
         bool deaf;                    /* what comes is as no message (R10) */
+        bool orphaned;                /* the last good frame was an orphan: the next comes after 1.5 cycles */
         uint8_t frame[FRAME_SIZE];    /* the frame that comes in, so far */
         uint8_t ring[CHAIN_RING];
 };

@@ -20,7 +20,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define BYTE 33 /* 10 bits at 9600 baud: 32.55 ticks of 32 us */
+#define BYTE 65 /* 10 bits at 9600 baud: 65.1 ticks of 16 us */
 #define GAP 99  /* R3 */
 #define SILENCE (625 + BYTE)
 #define OUT_MAX 8192
@@ -216,6 +216,7 @@ static void receive(struct world *w, uint8_t byte, bool damaged) {
         CHECK(memcmp(&before, &w->c, sizeof(before)) == 0);
 
         if (w->now - w->last >= SILENCE) {
+                CHECK(w->c.input.bytes == 1 && w->c.input.first_ticks == w->now); /* R1 */
                 w->open = true;
                 w->damaged = false;
                 w->taken = 0;
@@ -288,6 +289,7 @@ static void one_thing(struct world *w, struct input *i) {
                 break;
         case 2: /* up to a gap and beyond */
                 wait_ticks(w, next(i));
+                tick(w); /* harmless when nothing is due */
                 break;
         case 3: /* around a silence */
                 wait_ticks(w, 500u + next(i));
