@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* A cell board's relay (firmware/chain.h) under any bytes at any times. The input is a list of things that happen on the
- * line and on the board; what has to come out is worked out here on whole frames, by rules R1..R8, R11 and R14 of
- * docs/chain.md, and compared byte by byte. That bytes come out at all is the relay's own word (whether it relays a frame,
- * R10), which the unit tests judge. */
+/* A cell board's relay (firmware/chain.h) under any bytes at any times. The input is a list of things that
+ * happen on the line and on the board; what has to come out is worked out here on whole frames, by rules
+ * R1..R8, R11 and R14 of docs/chain.md, and compared byte by byte. That bytes come out at all is the relay's
+ * own word (whether it relays a frame, R10), which the unit tests judge. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,10 +12,10 @@
 
 #include "chain.h"
 
-#define CHECK(condition)         \
-        do {                     \
-                if (!(condition)) \
-                        abort(); \
+#define CHECK(condition)                                                                                     \
+        do {                                                                                                 \
+                if (!(condition))                                                                            \
+                        abort();                                                                             \
         } while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -314,7 +314,8 @@ static void one_thing(struct world *w, struct input *i) {
                 receive(w, next(i), true);
                 break;
         case 9:
-                w->reading.voltage = (uint16_t)(what & 0x80 ? get16((const uint8_t[]){next(i), next(i)}) : 660);
+                w->reading.voltage =
+                        (uint16_t)(what & 0x80 ? get16((const uint8_t[]){next(i), next(i)}) : 660);
                 w->reading.temperature = (uint16_t)(what & 0x40 ? next(i) : 296);
                 w->reading.doubt = (what & 0x20) != 0;
                 chain_set_reading(&w->c, &w->reading);
