@@ -31,8 +31,12 @@ void output_line_init(struct output_line *o);
 bool output_line_start(struct output_line *o, const uint8_t bytes[FRAME_SIZE]);
 
 /* The level of the next bit, true is high (idle). Returns false if there is none: the last stop bit has begun
- * one bit ago, and now_ticks is the end. From the interrupt. */
-bool output_line_bit(struct output_line *o, uint32_t now_ticks, bool *ret_level);
+ * one bit ago, and output_line_end() is to be called. From the interrupt, at each bit: no time is asked for
+ * until there is need of it. */
+bool output_line_bit(struct output_line *o, bool *ret_level);
+
+/* The last stop bit ends at now_ticks. From the interrupt. */
+void output_line_end(struct output_line *o, uint32_t now_ticks);
 
 /* To be called at least once an hour, and before output_line_start(). With interrupts locked. */
 void output_line_tick(struct output_line *o, uint32_t now_ticks);
