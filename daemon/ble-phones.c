@@ -17,8 +17,17 @@
 /* Between our agent's yes and the bond: SMP's own limit (Core specification, volume 3, part H, 3.4). */
 #define PAIRING_USEC (30 * USEC_PER_SEC)
 
+/* Everyone on the machine can read events. */
+#define ENDS_IN "that ends in "
+
 /* How far behind the card may be with when a phone was here. */
 #define USED_SEC 3600
+
+const char *ble_address_end(const char *address) {
+        const size_t length = strlen(address), end = strlen("44:55");
+
+        return address + (length > end ? length - end : 0);
+}
 
 /* ---- the list ------------------------------------------------------------------------------------------ */
 
@@ -68,8 +77,8 @@ static void phone_add(const struct ble_device *d) {
         memcpy(phone->address, d->address, sizeof(phone->address));
         memcpy(phone->name, d->name, sizeof(phone->name));
         ble_phones_file_put(b);
-        ble_event(b, "phone %s%s%.32s%s was paired %s", d->address, d->name[0] ? " (" : "", d->name,
-                  d->name[0] ? ")" : "", b->window.just_works ? "without a passkey" : "by passkey");
+        ble_event(b, "phone " ENDS_IN "%s was paired %s", ble_address_end(d->address),
+                  b->window.just_works ? "without a passkey" : "by passkey");
         ble_agent_paired(b, d);
 }
 
@@ -123,7 +132,7 @@ static void forget(struct ble *b, struct ble_phone *phone) {
                         d->approved = 0;
                         remove_device(b, d);
                 }
-        ble_event(b, "phone %s was removed from the list", gone.address);
+        ble_event(b, "phone " ENDS_IN "%s was removed from the list", ble_address_end(gone.address));
 }
 
 int ble_remove_phone(struct ble *b, const char *address) {
@@ -167,9 +176,9 @@ static void judge(struct ble_device *d) {
                 return; /* it is being removed */
         d->complained = true;
         ble_event(b,
-                  "device %s was paired outside a pairing window and asked for our readings: refused, its "
+                  "device " ENDS_IN "%s was paired outside a pairing window and asked for our readings: refused, its "
                   "bond removed",
-                  d->address);
+                  ble_address_end(d->address));
         remove_device(b, d);
 }
 
@@ -277,7 +286,8 @@ static void settle(struct ble_device *d) {
         }
         phone = phone_of(d);
         if (phone && d->connected) { /* not: bonds read from bluetoothd's own store */
-                ble_event(b, "phone %s was paired anew outside a pairing window: off the list", d->address);
+                ble_event(b, "phone " ENDS_IN "%s was paired anew outside a pairing window: off the list",
+                          ble_address_end(d->address));
                 phone_drop(b, phone);
         }
 }

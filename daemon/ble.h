@@ -54,7 +54,7 @@ struct ble_callbacks {
         void (*view)(void *userdata, struct phone_view *ret_view);
         /* A phone of the list asks for a change. To be answered once, by ble_answer(), at once or later. */
         void (*ask)(void *userdata, const char *phone, const struct phone_ask *ask, uint64_t token);
-        /* For the events: one sentence, that names the phone. */
+        /* For the events: one sentence, that names the phone by the end of its address. */
         void (*event)(void *userdata, const char *sentence);
         void (*window)(void *userdata, const struct ble_report *report);
         void *userdata;
@@ -89,6 +89,10 @@ int ble_pair(struct ble *b, unsigned seconds, bool just_works, char *ret_error, 
 /* Also to be called before the loop ends: bluetoothd would let phones pair on, though nobody who can say yes is left.
  * Takes NULL. */
 void ble_close_window(struct ble *b);
+
+/* "44:55" of "C0:11:22:33:44:55": how events name a phone, which everyone on the machine can read. Who may see whole
+ * addresses and names finds it in the list. */
+const char *ble_address_end(const char *address);
 
 /* The list: up to BLE_PHONES_MAX, returns how many. */
 size_t ble_phones(const struct ble *b, struct ble_phone ret_phones[BLE_PHONES_MAX]);

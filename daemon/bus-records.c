@@ -178,15 +178,11 @@ static int method_days(sd_bus_message *m, void *userdata, sd_bus_error *ret_erro
 
 #define EVENT_ROW "x(bx)btsssssssy(bx)(bx)"
 
-static bool is_relay_event(const struct event *e) {
-        return e->kind == EVENT_RELAY_OPENED || e->kind == EVENT_RELAY_CLOSED;
-}
-
 static int append_event(sd_bus_message *m, const void *data) {
         const struct event_record *record = data;
         const struct event *e = &record->event;
         const char *const texts[] = {e->text, e->by, e->key, e->before, e->after};
-        bool ruled = is_relay_event(e);
+        const bool ruled = event_has_reason(e);
         int r;
 
         r = sd_bus_message_open_container(m, 'r', EVENT_ROW);

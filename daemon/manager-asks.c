@@ -228,28 +228,6 @@ static void log_in(struct asks *a, struct ask *e, const char *pin) {
 
 /* ---- changes ------------------------------------------------------------------------------------------------- */
 
-/* "C0:11:22:33:44:55 (Ann's phone) over Bluetooth"; of a long name the beginning, no letter cut in two. */
-static void name_phone(const struct manager *m, const char *address, char ret_by[EVENT_BY_MAX]) {
-        static const char door[] = " over Bluetooth";
-        const size_t room = EVENT_BY_MAX - sizeof(door) - (BLE_ADDRESS_SIZE - 1) - strlen(" ()");
-        struct ble_phone phones[BLE_PHONES_MAX];
-        const size_t n = ble_phones(m->ble, phones);
-        const char *name = "";
-        size_t length;
-
-        for (size_t i = 0; i < n; i++)
-                if (strcmp(phones[i].address, address) == 0)
-                        name = phones[i].name;
-        length = strlen(name);
-        if (length > room)
-                for (length = room; length > 0 && ((unsigned char)name[length] & 0xc0) == 0x80;)
-                        length--;
-        if (length > 0)
-                (void)snprintf(ret_by, EVENT_BY_MAX, "%s (%.*s)%s", address, (int)length, name, door);
-        else
-                (void)snprintf(ret_by, EVENT_BY_MAX, "%s%s", address, door);
-}
-
 static void change_done(void *userdata, int result, const char *sentence) {
         struct ask *e = userdata;
 
@@ -289,7 +267,7 @@ static void change(struct asks *a, struct ask *e, const struct phone_ask *ask) {
         struct manager *m = a->m;
         int r;
 
-        name_phone(m, e->phone, by);
+        (void)snprintf(by, sizeof(by), "phone %s over Bluetooth", ble_address_end(e->phone));
         /* The door is in the middle of a phone's writing, and must not find its connection gone after it. */
         m->answering_phone = true;
         r = run_change(m, ask, e->phone, &asker, error, sizeof(error));

@@ -37,6 +37,7 @@ static void phones_view(void *userdata, struct phone_view *ret_view) {
                 .snapshot = &m->snapshot,
                 .default_pin = asks_default_pin(m),
         };
+        past_show(m, ret_view);
         if (!wall_usec.known)
                 return;
         ret_view->wall_sec = some64(wall_usec.value / (int64_t)USEC_PER_SEC);
@@ -102,19 +103,17 @@ static void phones_window(void *userdata, const struct ble_report *report) {
 
 /* ---- the button ----------------------------------------------------------------------------------------- */
 
+/* Only the log tells of it, as of a window by D-Bus: everyone on the machine can read events, and whether phones may
+ * pair just now is not for everyone. */
 void phones_button_pressed(struct manager *m) {
-        char error[ALARM_TEXT_MAX], sentence[ALARM_TEXT_MAX];
+        char error[ALARM_TEXT_MAX];
 
-        if (!m->ble) {
-                record(m, EVENT_COMMAND, "button", "pressed: Bluetooth is not enabled, so no pairing window opens");
-                return;
-        }
-        if (ble_pair(m->ble, BUTTON_WINDOW_SEC, true, error, sizeof(error)) < 0)
-                (void)snprintf(sentence, sizeof(sentence), "pressed: no pairing window opens: %.100s", error);
+        if (!m->ble)
+                log_notice("Button pressed: Bluetooth is not enabled, so no pairing window opens");
+        else if (ble_pair(m->ble, BUTTON_WINDOW_SEC, true, error, sizeof(error)) < 0)
+                log_notice("Button pressed: no pairing window opens: %s", error);
         else
-                (void)snprintf(sentence, sizeof(sentence), "pressed: a phone may pair without a passkey for %d s",
-                               BUTTON_WINDOW_SEC);
-        record(m, EVENT_COMMAND, "button", sentence);
+                log_notice("Button pressed: a phone may pair without a passkey for %d s", BUTTON_WINDOW_SEC);
 }
 
 void phones_button_held_at_start(struct manager *m) {

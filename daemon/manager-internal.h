@@ -3,7 +3,8 @@
 
 /* What the manager's files share: manager.c (start, stop, the cycle), manager-commands.c (what the doors ask for),
  * manager-memory.c (what outlives this run: database, settings file, days),
- * manager-panel.c (LEDs, button, heartbeat), manager-ble.c (phones), manager-asks.c (what phones ask for). */
+ * manager-panel.c (LEDs, button, heartbeat), manager-ble.c (phones), manager-past.c (what they see of the past),
+ * manager-asks.c (what they ask for). */
 
 #include <systemd/sd-event.h>
 
@@ -14,6 +15,7 @@
 #include "manager.h"
 #include "notify.h"
 #include "output.h"
+#include "phone-past.h"
 #include "settings-writer.h"
 #include "store.h"
 #include "wall-clock.h"
@@ -41,6 +43,16 @@ struct days_question {
 
 #define MANAGER_QUESTIONS_MAX 16
 
+/* manager-past.c: what the database is asked for, once each. */
+enum past_question { PAST_FAULTS, PAST_HOURS, _PAST_MAX };
+
+struct past {
+        struct phone_past phones;
+        struct phone_fault faults[PHONE_FAULTS_MAX]; /* as lent to a view */
+        enum { PAST_UNASKED, PAST_ASKED, PAST_ANSWERED } questions[_PAST_MAX];
+        usec_t ask_at; /* not before */
+};
+
 struct manager {
         sd_event *event;
         sd_event_source *timer, *refresh;
@@ -57,6 +69,7 @@ struct manager {
         struct ble *ble;       /* manager-ble.c; NULL = not enabled */
         const char *phones_by; /* who asks for what the phones' door is doing just now; NULL = nobody */
         struct asks *asks;     /* manager-asks.c; NULL = likewise */
+        struct past past;
         bool answering_phone;  /* from within the door: it is told of a new snapshot afterwards */
 
         /* manager-panel.c */
@@ -152,6 +165,13 @@ void phones_close_window(void *userdata);
 int phones_list(void *userdata, struct bus_phone ret_phones[BUS_PHONES_MAX], size_t *ret_n, char *ret_error,
                 size_t size);
 int phones_remove(void *userdata, const char *address, const char *by, char *ret_error, size_t size);
+
+/* ---- manager-past.c -------------------------------------------------------------------------------------------- */
+
+void past_start(struct manager *m);
+void past_event(struct manager *m, const struct event *event);
+void past_tick(struct manager *m, usec_t now); /* each second, after the wall clock was read */
+void past_show(struct manager *m, struct phone_view *view);
 
 /* ---- manager-asks.c -------------------------------------------------------------------------------------------- */
 

@@ -57,6 +57,7 @@ void memory_event(struct manager *m, const struct event *event, stored_t done, v
         log_full(event_level(event->kind), "%s%s%s%s", event->by, event->by[0] ? ": " : "",
                  event_prefix(event->kind), event->text);
         bus_event(m->bus, event);
+        past_event(m, event);
         memory_put_state(m, m->now); /* what the event is about is committed with it */
         store_put_event(m->store, event, done, userdata);
 }
@@ -170,6 +171,7 @@ void memory_tick(struct manager *m, usec_t now) {
                 if (day_passed_now(&m->day, now, wall.value / (int64_t)USEC_PER_SEC, &passed))
                         end_day(m, now, passed.day, passed.length_usec);
         }
+        past_tick(m, now);
         if (usec_since(now, m->last_state) >= STATE_USEC)
                 memory_put_state(m, now);
 }
@@ -277,6 +279,7 @@ int memory_start(struct manager *m, const struct memory_start *start) {
         int r;
 
         history_init(&m->history);
+        past_start(m);
         const bool first_written = first_settings(m, start);
         r = store_new(m->event, m->config.state_directory, &callbacks, &m->store);
         if (r < 0)

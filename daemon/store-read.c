@@ -183,7 +183,7 @@ static bool take_event(sqlite3_stmt *s, void *userdata) {
         text_column(s, 7, rule, sizeof(rule));
         ru = rule_from_name(rule);
         row->event.reason.rule = ru < 0 ? RULE_START : (enum rule)ru;
-        row->event.reason.at = rule[0] ? row->event.at : 0; /* a relay's event and its reason are one moment */
+        row->event.reason.at = rule[0] ? row->event.at : 0; /* an event and its reason are one moment */
         row->event.reason.cell = (uint8_t)maybe_column(s, 8, 0, CELLS_MAX).value;
         row->event.reason.value = maybe_column(s, 9, INT32_MIN, INT32_MAX);
         row->event.reason.limit = maybe_column(s, 10, INT32_MIN, INT32_MAX);

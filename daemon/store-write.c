@@ -350,7 +350,7 @@ static int write_day(struct store_db *db, struct progress *p, const struct store
 /* ---- events ----------------------------------------------------------------------------------------------------- */
 
 static int write_event(struct store_db *db, const struct event *e) {
-        const bool ruled = e->kind == EVENT_RELAY_OPENED || e->kind == EVENT_RELAY_CLOSED;
+        const bool ruled = event_has_reason(e);
         struct statement t;
         int r;
 

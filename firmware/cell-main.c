@@ -38,6 +38,7 @@ static struct board board;
 
 /* ---- hooks ---- */
 
+/* Bytes to send first: the next board waits for them. */
 static void after_chain(struct board *b) {
         if (chain_sending(&b->chain))
                 chip_send();

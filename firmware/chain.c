@@ -197,7 +197,7 @@ static uint8_t filler(struct chain_relay *r) {
 /* ---- orphans: R10, R11 ---- */
 
 /* An orphan is what a board makes of a frame in which nobody has written yet. */
-static uint8_t orphan_template(const struct chain *c, uint8_t offset) {
+static uint8_t orphan_template(const struct chain_relay *r, uint8_t offset) {
         switch (offset) {
         case FRAME_OFF_CURRENT_IN:
         case FRAME_OFF_CURRENT_OUT:
@@ -208,11 +208,11 @@ static uint8_t orphan_template(const struct chain *c, uint8_t offset) {
         case FRAME_OFF_KEY:
                 return KEY_BYTE_ORPHAN;
         case FRAME_OFF_VALUE:
-                return c->true_number;
+                return r->orphan_value;
         case FRAME_OFF_V_BYPASS:
-                return (uint8_t)(c->v_bypass >> 8);
+                return (uint8_t)(r->orphan_v_bypass >> 8);
         case FRAME_OFF_V_BYPASS + 1:
-                return (uint8_t)(c->v_bypass & UINT8_MAX);
+                return (uint8_t)(r->orphan_v_bypass & UINT8_MAX);
         default:
                 return 0;
         }
@@ -223,7 +223,7 @@ static uint8_t orphan_byte(struct chain *c) {
         uint8_t offset = r->made, template[3], byte;
 
         for (uint8_t i = 0; i < 3; i++)
-                template[i] = orphan_template(c, (uint8_t)(offset + i));
+                template[i] = orphan_template(r, (uint8_t)(offset + i));
         byte = offset == FRAME_OFF_CHECKSUM ? r->made_sum : altered(r, offset, template);
         r->made++;
         r->made_sum = (uint8_t)(r->made_sum + byte);
@@ -238,6 +238,9 @@ static void orphan_begin(struct chain *c, uint32_t now_ticks) {
         c->orphan_ticks = now_ticks + orphan_interval(c);
         news(c, CHAIN_NEWS_ORPHAN);
         relay_begin(c, 1, true);
+        /* What is learned while it goes out is for the next one. */
+        c->relay.orphan_value = c->true_number;
+        c->relay.orphan_v_bypass = c->v_bypass;
 }
 
 /* ---- what comes in: R1, R3, R4, R10 ---- */

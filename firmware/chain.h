@@ -5,7 +5,7 @@
  * the orphan frame that starts when nothing comes any more. Rules R1..R8, R10, R11 and R14 of docs/chain.md.
  *
  * Pure: bytes and time are arguments, the state is the caller's. Time is in ticks of the board's own timer
- * (HARDWARE_CELL_TICK_HZ, 32 us nominal), 32 bits wide, and may wrap. Freestanding C99; int may have 16 bits; no call goes
+ * (HARDWARE_CELL_TICK_HZ, 16 us nominal), 32 bits wide, and may wrap. Freestanding C99; int may have 16 bits; no call goes
  * deeper than a few levels, nothing recurses.
  *
  * Knows no register and no unit: a reading is what stands in the frame. Does not measure, trim, or decide on the bypass.
@@ -84,6 +84,8 @@ struct chain_relay {
         bool detail;              /* own detail goes into bytes 26..29 (R7) */
         bool extreme;             /* the own reading replaces the extreme whose bytes are going out (R6) */
         bool orphan;              /* an own orphan frame is being made */
+        uint8_t orphan_value;     /* of key 129 in it (R11) */
+        uint16_t orphan_v_bypass; /* bytes 55, 56 in it */
         bool filling;             /* zeros up to the 58th byte are being made (R3) */
 };
 

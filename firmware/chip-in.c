@@ -46,34 +46,36 @@ void chip_hall_supply(bool on) {
                 PORTD &= (uint8_t)~HALL;
 }
 
-/* The compare unit gives the level to the pin at the tick, whatever the interrupt is late by; it prepares the
- * next one. */
-static void next_bit(void) {
+/* The level for the compare after the next one, prepared while there is time. */
+static uint8_t prepared;
+static bool more;
+
+static void prepare(void) {
         bool level = true;
 
-        if (!chip_on_output(&level)) {
+        more = chip_on_output(&level);
+        prepared = level ? NEXT_HIGH : NEXT_LOW;
+}
+
+/* The compare unit gave the level to the pin at the tick, whatever this is late by, and is told of the next bit before
+ * anything else. */
+ISR(TIMER1_COMPA_vect) {
+        if (!more) {
                 TIMSK1 &= (uint8_t) ~(1u << OCIE1A);
                 return;
         }
-        TCCR1A = level ? NEXT_HIGH : NEXT_LOW;
-}
-
-ISR(TIMER1_COMPA_vect) {
-        uint16_t next = (uint16_t)(OCR1A + OUTPUT_LINE_BIT_TICKS);
-
-        next_bit();
-        /* More than a bit late, which nothing here is: this bit becomes longer, but none waits for the
-         * timer's next round. */
-        if ((int16_t)(next - TCNT1) <= 0)
-                next = (uint16_t)(TCNT1 + 1u);
-        OCR1A = next;
+        TCCR1A = prepared;
+        OCR1A = (uint16_t)(OCR1A + OUTPUT_LINE_BIT_TICKS);
+        prepare();
 }
 
 void chip_output_start(void) {
         chip_lock();
+        prepare();
+        TCCR1A = prepared;
         OCR1A = (uint16_t)(TCNT1 + START_TICKS);
         TIFR1 = 1u << OCF1A;
         TIMSK1 |= 1u << OCIE1A;
-        next_bit();
+        prepare();
         chip_unlock();
 }

@@ -128,7 +128,7 @@ static void trim(struct clock *c, int16_t error_ticks) {
 
 void clock_init(struct clock *c, uint8_t factory, const uint8_t *stored, uint32_t now_ticks) {
         *c = (struct clock){
-                .code = factory, .target = factory, .stored_ticks = now_ticks, .step_ticks = STEP_TYPICAL_TICKS};
+                .code = factory, .target = factory, .hour_ticks = now_ticks, .step_ticks = STEP_TYPICAL_TICKS};
         if (!stored)
                 return;
         c->has_stored = true;
@@ -189,20 +189,22 @@ bool clock_trusted(const struct clock *c) {
 bool clock_store_due(struct clock *c, uint32_t now_ticks) {
         uint8_t off = c->code > c->stored ? (uint8_t)(c->code - c->stored) : (uint8_t)(c->stored - c->code);
 
-        if (now_ticks - c->stored_ticks >= CLOCK_DAY_TICKS)
-                c->day_passed = true;
+        while (c->hours < CLOCK_DAY_HOURS && now_ticks - c->hour_ticks >= CLOCK_HOUR_TICKS) {
+                c->hour_ticks += CLOCK_HOUR_TICKS;
+                c->hours++;
+        }
         if (!c->settled || c->code != c->target)
                 return false;
         if (!c->has_stored)
                 return true;
-        return c->day_passed && (off >= 2 || in_high(c->code) != in_high(c->stored));
+        return c->hours == CLOCK_DAY_HOURS && (off >= 2 || in_high(c->code) != in_high(c->stored));
 }
 
 void clock_stored(struct clock *c, uint32_t now_ticks) {
         c->stored = c->code;
         c->has_stored = true;
-        c->stored_ticks = now_ticks;
-        c->day_passed = false;
+        c->hour_ticks = now_ticks;
+        c->hours = 0;
 }
 
 uint8_t clock_code(const struct clock *c) {

@@ -23,13 +23,14 @@
 #define CLOCK_TICK_HZ HARDWARE_CELL_TICK_HZ
 #define CLOCK_SLOW_TICKS CLOCK_TICK_HZ       /* 1.0 s */
 #define CLOCK_FAST_TICKS (CLOCK_TICK_HZ / 2) /* 0.5 s */
-#define CLOCK_DAY_TICKS (UINT32_C(86400) * CLOCK_TICK_HZ)
+#define CLOCK_HOUR_TICKS (UINT32_C(3600) * CLOCK_TICK_HZ) /* a day has more ticks than 32 bits */
+#define CLOCK_DAY_HOURS 24
 
 struct clock {
         uint32_t start_ticks;    /* last frame start */
         uint32_t interval_ticks; /* before it, if that was near a cycle; else 0 */
         uint32_t cycle_ticks;    /* last measured cycle; 0: unknown */
-        uint32_t stored_ticks;   /* when the trim was stored, or the board reset */
+        uint32_t hour_ticks;     /* when the last whole hour since then ended */
         int16_t error_ticks;     /* in a slow cycle, before the last trim; positive: too fast */
         uint16_t step_ticks;     /* what a code changes in a slow cycle */
         int8_t moved;            /* codes of the last trim; 0: nothing to learn from it */
@@ -42,7 +43,7 @@ struct clock {
         bool has_start, has_stored;
         bool trimmed;            /* since reset */
         bool settled;            /* by the last pair of intervals the code is right */
-        bool day_passed;         /* since stored_ticks */
+        uint8_t hours;           /* since the trim was stored, or the board reset; stays at a day */
 };
 
 /* Begins after a reset: factory is OSCCAL as found; stored the code of a valid stored trim, or NULL. */

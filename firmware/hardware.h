@@ -28,14 +28,14 @@ enum hardware_adc {
  * PB0 PB2 PB3 PB4 PB5 PC4 PC5 PD2   option switches 1..8, pulled up inside the chip, ON pulls low
  * PB6 PB7     crystal 3.6864 MHz */
 
-#define HARDWARE_CELL_CLOCK_HZ 2000000UL /* RC oscillator 8 MHz / 4 */
+#define HARDWARE_CELL_CLOCK_HZ 4000000UL /* RC oscillator 8 MHz / 2: at 2 MHz a hop takes 3.33 ms */
 #define HARDWARE_IN_CLOCK_HZ 3686400UL   /* crystal */
 #define HARDWARE_BAUD 9600UL
 
-/* Timer 1 runs free, on both boards, and is their only clock: 32 us a step on a cell board, 17.36 us on the IN board, where
+/* Timer 1 runs free, on both boards, and is their only clock: 16 us a step on a cell board, 17.36 us on the IN board, where
  * six steps are one bit. */
 #define HARDWARE_TIMER_PRESCALER 64UL
-#define HARDWARE_CELL_TICK_HZ (HARDWARE_CELL_CLOCK_HZ / HARDWARE_TIMER_PRESCALER) /* 31250 */
+#define HARDWARE_CELL_TICK_HZ (HARDWARE_CELL_CLOCK_HZ / HARDWARE_TIMER_PRESCALER) /* 62500 */
 #define HARDWARE_IN_TICK_HZ (HARDWARE_IN_CLOCK_HZ / HARDWARE_TIMER_PRESCALER)     /* 57600 */
 
 /* ---- the analog side: the parts are in docs/boards.md ----

@@ -11,8 +11,11 @@
 #define VOLTAGE_MAX (5100 / FRAME_VOLTAGE_STEP_MV)
 #define VOLTAGE_MIN (1600 / FRAME_VOLTAGE_STEP_MV)
 
+/* One step of the ADC in a sum, 5 mV. */
+#define SUM_STEP ((uint16_t)(1u << HARDWARE_OVERSAMPLE_LOG2))
+
 /* On average half a step below the last one: most conversions were at full scale. */
-#define SUM_FULL ((uint16_t)(HARDWARE_SUM_MAX - ((1u << HARDWARE_OVERSAMPLE_LOG2) / 2)))
+#define SUM_FULL ((uint16_t)(HARDWARE_SUM_MAX - SUM_STEP / 2))
 
 /* The chip's 1.1 V are 1.0..1.2 V by its data sheet, with 2 % for what else differs; where this chip's own
  * value is known, it moves by less than 5 % with temperature and supply. */
@@ -128,4 +131,10 @@ enum measure_raw measure_raw(const struct measure_sums *sums) {
         if (reading.voltage >= RAW_HIGH_MIN && reading.voltage <= RAW_HIGH_MAX)
                 return MEASURE_RAW_HIGH;
         return MEASURE_RAW_NONE;
+}
+
+bool measure_steady(uint16_t sum, uint16_t before) {
+        uint16_t difference = sum > before ? (uint16_t)(sum - before) : (uint16_t)(before - sum);
+
+        return difference <= SUM_STEP;
 }

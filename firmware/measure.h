@@ -62,3 +62,7 @@ void measure_reading(const struct measure_sums *sums, const struct measure_calib
  * calibration (docs/boards.md). Which of the two these belong to; MEASURE_RAW_NONE: neither, or a fault. */
 enum measure_raw { MEASURE_RAW_NONE, MEASURE_RAW_LOW, MEASURE_RAW_HIGH };
 enum measure_raw measure_raw(const struct measure_sums *sums);
+
+/* Two sums one after the other, of the same voltage as near as noise lets tell (5 mV): not taken while the
+ * supply was still coming up. */
+bool measure_steady(uint16_t sum, uint16_t before);

@@ -14,6 +14,7 @@ void own_cell_init(struct own_cell *o) {
         o->calibrated =
                 records_load(EEPROM_CALIBRATION, payload) && eeprom_get_calibration(payload, &o->calibration);
         o->reading = (struct measure_reading){0};
+        o->last_sum = 0;
 }
 
 /* Once for each of the two voltages. */
@@ -45,6 +46,7 @@ void own_cell_measure(struct own_cell *o) {
         measure_reading(&sums, &o->calibration, &o->reading);
         bypass_reading(&o->bypass, o->reading.voltage, o->reading.temperature);
         chip_bypass(bypass_on(&o->bypass));
-        if (!o->calibrated)
+        if (!o->calibrated && measure_steady(sums.cell, o->last_sum))
                 keep_raw(&sums);
+        o->last_sum = sums.cell;
 }

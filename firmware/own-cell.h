@@ -11,8 +11,8 @@
 struct own_cell {
         struct bypass bypass;
         struct measure_calibration calibration;
-        bool calibrated; /* else the sums of the first measurements at two voltages are kept for a calibration
-                          */
+        bool calibrated;   /* else the first steady sums at two voltages are kept for a calibration */
+        uint16_t last_sum; /* of the cell's voltage, to know them by */
         struct measure_reading reading;
 };
 

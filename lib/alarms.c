@@ -17,35 +17,44 @@
 #define DISAGREE_USEC (USEC_PER_SEC / 2)
 #define IMBALANCE_BELOW_BYPASS_MV 100             /* P6 */
 
-/* active with its sentence; changes become events. The sentence of a standing alarm is kept current silently. */
+/* active with its sentence; changes become events. The sentence of a standing alarm is kept current silently. Returns
+ * the event, lent, if there is one. */
 __attribute__((format(printf, 5, 6)))
-static void set_alarm(struct bms *b, usec_t now, enum alarm alarm, bool active, const char *format, ...) {
+static struct event *set_alarm(struct bms *b, usec_t now, enum alarm alarm, bool active, const char *format,
+                               ...) {
         struct alarm_state *state = &b->alarms[alarm];
+        struct event *event;
         va_list ap;
 
         if (!active && !state->active)
-                return;
+                return NULL;
         if (active) {
                 va_start(ap, format);
                 (void)vsnprintf(state->text, sizeof(state->text), format, ap);
                 va_end(ap);
         }
         if (active == state->active)
-                return;
+                return NULL;
 
         state->active = active;
         state->since = now;
-        (void)snprintf(bms_push_event(b, now, active ? EVENT_ALARM_RAISED : EVENT_ALARM_CLEARED, (int)alarm)->text,
-                       ALARM_TEXT_MAX, "%s", state->text);
+        event = bms_push_event(b, now, active ? EVENT_ALARM_RAISED : EVENT_ALARM_CLEARED, (int)alarm);
+        (void)snprintf(event->text, sizeof(event->text), "%s", state->text);
+        return event;
 }
 
 static void rule_alarm(struct bms *b, usec_t now, enum alarm alarm, enum rule rule) {
         const struct trip *trip = &b->protection.trips[rule];
         char text[ALARM_TEXT_MAX] = "";
+        struct event *event;
 
         if (trip->tripped)
                 reason_text(&trip->reason, RELAY_CHARGE, false, text, sizeof(text));
-        set_alarm(b, now, alarm, trip->tripped, "%s", text);
+        event = set_alarm(b, now, alarm, trip->tripped, "%s", text);
+        if (event && trip->tripped) {
+                event->reason = trip->reason;
+                event->reason.at = now;
+        }
 }
 
 /* Two rules that light the same lamp: the first that is tripped speaks. */

@@ -49,12 +49,16 @@ struct event {
         usec_t at;
         enum event_kind kind;
         int subject; /* enum relay_id, enum alarm, enum link_state, enum setting or the number of cells, by kind */
-        struct reason reason; /* relay events */
+        struct reason reason; /* of relays, and of alarms that a limit raises; at 0 = none */
         char text[ALARM_TEXT_MAX];
         char by[EVENT_BY_MAX]; /* who asked, by which door: "uid 1000 over D-Bus"; "" = nobody */
         /* EVENT_SETTING, as a person writes them */
         char key[EVENT_VALUE_MAX], before[EVENT_VALUE_MAX], after[EVENT_VALUE_MAX];
 };
+
+static inline bool event_has_reason(const struct event *event) {
+        return event->reason.at != 0;
+}
 
 #define BMS_EVENTS_MAX 64
 

@@ -210,8 +210,6 @@ class Application:
                 raise ValueError(f"Invalid characteristic {p}: {flags}")
             self.by_uuid[str(c["UUID"])] = (p, flags, services[str(c["Service"])])
             self.by_path[p] = str(c["UUID"])
-        bus.connection.add_signal_receiver(bus.notified, "PropertiesChanged", PROPERTIES, path_keyword="path",
-                                           sender_keyword="sender")
 
 
 class Root(dbus.service.Object):
@@ -381,6 +379,8 @@ class Bluetoothd:
         self.bonds_file = bonds
         self.adapters, self.devices, self.phones, self.calls = {}, {}, {}, []
         self.blocked = self.lax = self.identity_last = False
+        self.connection.add_signal_receiver(self.notified, "PropertiesChanged", PROPERTIES, path_keyword="path",
+                                            sender_keyword="sender")
         self.root = Root(self)
         self.manager = AgentManager(self)
         self.control = Control(self)

@@ -76,7 +76,7 @@ class Daemon(unittest.TestCase):
         bluetoothd.start()
         r.daemon.wait_line(rig.READY, since)
         self.assertEqual(rig.NOT_AUTHORIZED, self.phone(bluetoothd).read(PACK_STATE))
-        r.daemon.wait_line(f"device {ADDRESS} was paired outside a pairing window")
+        r.daemon.wait_line("device that ends in 44:55 was paired outside a pairing window")
         c = dbus.bus.BusConnection(r.bus.address)
         events = c.call_blocking("org.smartbms1", "/org/smartbms1", "org.smartbms1.Events", "Recent", "", ())
         self.assertIn("phone", [str(e[1]) for e in events])

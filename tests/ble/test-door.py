@@ -334,7 +334,7 @@ class SecondAgent(unittest.TestCase):
             self.assertEqual("", keyboard.pair(bonding=False))
             self.assertEqual("", phone.pair(bonding=False))
             self.assertEqual(NOT_AUTHORIZED, phone.read(PACK_STATE))
-            r.out.wait(f"^event device {ADDRESS} was paired outside a pairing window")
+            r.out.wait(f"^event device that ends in {ADDRESS[-5:]} was paired outside a pairing window")
             wait(lambda: list(r.bluetoothd.state()["devices"]) == [KEYBOARD_PATH])
             self.assertNotIn("RemoveDevice " + KEYBOARD_PATH, r.bluetoothd.state()["calls"])
             self.assertEqual(1, r.out.text().count("event"))
@@ -383,7 +383,7 @@ class SecondAgent(unittest.TestCase):
             r.bluetoothd.pairable(True)
             phone.connect()
             self.assertEqual("", phone.pair())
-            r.out.wait(f"^event phone {ADDRESS} was paired anew outside a pairing window")
+            r.out.wait(f"^event phone that ends in {ADDRESS[-5:]} was paired anew outside a pairing window")
             self.assertEqual(NOT_AUTHORIZED, phone.read(PACK_STATE))
             self.assertEqual([], r.phones())
 

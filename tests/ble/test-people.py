@@ -13,6 +13,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 import unittest
@@ -88,6 +89,13 @@ class Rig(harness.Rig):
 
     def pairable(self):
         return self.bluetoothd.state()["pairable"]
+
+    @staticmethod
+    def until(condition, timeout=10):
+        end = harness.now() + timeout
+        while not condition():
+            assert harness.now() < end
+            time.sleep(0.01)
 
     def closed(self, timeout=5):
         """The window is: bluetoothd was told, and the agent is back to refusing."""
@@ -168,7 +176,7 @@ class Pair(unittest.TestCase):
             phone.connect()
             self.assertEqual(NOT_ENCRYPTED, phone.read(CONTROL))
             self.assertNotEqual("", phone.pair())
-            r.daemon.wait_line(rf"uid {os.geteuid()} over D-Bus: phone {ADDRESS} was removed")
+            r.daemon.wait_line(rf"uid {os.geteuid()} over D-Bus: phone that ends in 44:55 was removed")
 
             self.nowhere_else(r, passkey, monitor.stop())
 
@@ -195,6 +203,68 @@ class Pair(unittest.TestCase):
         opened, = [m for m in messages if re.search(r"member=Open$", m.split("\n")[0])]
         owner = re.search(r"sender=(:\S+)", opened)[1]
         self.assertEqual([owner], [re.search(r"destination=(:\S+)", a)[1] for a in answers])
+
+    def test_no_address_and_no_name_is_for_all(self):
+        """Of what the daemon says on the bus, whole addresses and names are in its calls of bluetoothd, and in the answers to
+        those who may pair; not in what a change leaves behind, either."""
+        state = tempfile.mkdtemp(prefix="smartbms-test-")
+        self.addCleanup(harness.shutil.rmtree, state)
+        with Rig("ble:\n  enabled: on\n  allow_default_pin: on\n", args=["--state", state]) as r:
+            monitor = Monitor(r.bus.address)
+            phone = r.paired()
+            self.assertEqual(NOT_AUTHORIZED, phone.write(CONTROL, b"\x01\x03"))
+            self.assertEqual(0, phone.write(CONTROL, b"\x01\x011234"))
+            r.until(lambda: phone.read(CONTROL) == b"\x01\x01\x01")
+            self.assertEqual(0, phone.write(CONTROL, b"\x02\x11\x05\x10\x0e\x00\x00"))  # V-max 3.60 V
+            r.until(lambda: phone.read(CONTROL) == b"\x02\x11\x01")
+            for tag in range(3, 8):
+                self.assertEqual(0, phone.write(CONTROL, bytes([tag]) + b"\x019999"))
+                r.until(lambda: phone.read(CONTROL)[2] == 3)
+            r.daemon.wait_line("5 wrong PINs in a row")
+            r.ctl("phones")
+            r.ctl("phones", "remove", ADDRESS)
+            r.daemon.wait_line("was removed from the list")
+            connection = r.connect()
+            for name in re.findall(r'interface name="(org\.smartbms1\.\w+)"', str(connection.call_blocking(
+                    NAME, PATH, dbus.INTROSPECTABLE_IFACE, "Introspect", "", ()))):
+                connection.call_blocking(NAME, PATH, dbus.PROPERTIES_IFACE, "GetAll", "s", (name,))
+            events = connection.call_blocking(NAME, PATH, NAME + ".Events", "Read", "xu", (0, 1000))
+            told = [(str(e[4]), str(e[5]), str(e[6])) for e in events]
+            self.assertIn(("phone", "phone that ends in 44:55 was paired without a passkey", ""), told)
+            self.assertIn(("setting", "vmax changed from 3.650 V to 3.600 V", "phone 44:55 over Bluetooth"), told)
+            self.assertIn(("phone", "phone that ends in 44:55 was removed from the list", f"uid {os.geteuid()} over D-Bus"), told)
+            connection.call_blocking(NAME, PATH, NAME + ".Events", "Recent", "", ())
+            connection.call_blocking(NAME, PATH, NAME + ".Manager", "GetSnapshot", "", ())
+            self.only_where_it_may_be(r, monitor.stop())
+            with open(os.path.join(state, "settings.yaml"), encoding="utf-8") as f:
+                self.assertIn('changed_by: "phone 44:55 over Bluetooth"', f.read())
+
+    def only_where_it_may_be(self, r, messages):
+        bus = r.connect()
+
+        def of_process(pid):
+            names = bus.call_blocking("org.freedesktop.DBus", "/", "org.freedesktop.DBus", "ListNames", "", ())
+            return [str(n) for n in names if n.startswith(":") and int(bus.call_blocking(
+                "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "GetConnectionUnixProcessID", "s", (n,))) == pid]
+        ours, bluez = of_process(r.daemon.process.pid), of_process(r.bluetoothd.process.pid)
+        self.assertEqual(2, len(ours))
+        askers = set()  # who called Pairing: answers to them are for them
+        said, private = 0, 0
+        for message in messages:
+            head = message.split("\n")[0]
+            sender, destination = (re.search(rf"\b{w}=(\S+)", head) for w in ("sender", "destination"))
+            if "interface=" + PAIRING in head:
+                askers.add(sender[1])
+            if not sender or sender[1] not in ours:
+                continue
+            said += 1
+            if not re.search(f"{ADDRESS}|{ADDRESS.replace(':', '_')}|phone 55", message, re.IGNORECASE):
+                continue
+            private += 1
+            self.assertTrue(head.startswith("method call") and destination[1] in bluez or
+                            head.startswith("method return") and destination[1] in askers, message)
+        self.assertGreater(said, 50)
+        self.assertGreater(private, 3)
 
     def test_a_wrong_passkey(self):
         with Rig() as r:

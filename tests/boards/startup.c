@@ -101,7 +101,7 @@ static double worst_clock(const struct boards *c) {
         double worst = 0;
 
         for (unsigned i = 2; i <= c->n; i++)
-                worst = fmax(worst, fabs(c->board[i]->mcu.hz / 2e6 - 1));
+                worst = fmax(worst, fabs(c->board[i]->mcu.hz / 4e6 - 1));
         return worst;
 }
 

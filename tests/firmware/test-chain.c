@@ -12,7 +12,7 @@
 #include "chain.h"
 
 #define C(degrees) ((uint16_t)((degrees) + 276))
-#define BYTE 33 /* 10 bits at 9600 baud in steps of 32 us: 32.55 */
+#define BYTE 65 /* 10 bits at 9600 baud in steps of 16 us: 65.1 */
 #define MS(ms) ((uint32_t)((ms) * 125 / 4))
 
 static uint8_t sum(const uint8_t *bytes) {

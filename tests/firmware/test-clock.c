@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /* R12 of docs/chain.md, against an oscillator whose steps, overlap and error are chosen. True time is in
- * microseconds here, the board's in its own ticks of 32 us. */
+ * microseconds here, the board's in its own ticks of 16 us; most intervals below are
+ * written in steps of two ticks, 32 us. */
 
 #include <math.h>
 #include <setjmp.h>
@@ -13,7 +14,8 @@
 
 #include "clock.h"
 
-#define TICKS_PER_S 31250 /* 2 MHz / 64 */
+#define TICKS_PER_S 62500 /* 4 MHz / 64 */
+#define STEP 2             /* ticks */
 
 static struct clock begun(uint8_t factory) {
         struct clock c;
@@ -22,14 +24,14 @@ static struct clock begun(uint8_t factory) {
         return c;
 }
 
-/* Frame starts after each of the intervals, in ticks. */
+/* Frame starts after each of the intervals, in steps. */
 static void starts(struct clock *c, const uint32_t *intervals, size_t n) {
         uint32_t now = c->has_start ? c->start_ticks : 1000;
 
         if (!c->has_start)
                 clock_start(c, now);
         for (size_t i = 0; i < n; i++)
-                clock_start(c, now += intervals[i]);
+                clock_start(c, now += STEP * intervals[i]);
 }
 
 /* ---- which intervals count ---- */
@@ -74,7 +76,7 @@ static void test_intervals(void **state) {
                 starts(&c, pair, 1);
                 assert_int_equal(clock_cycle(&c), 0); /* one interval is none */
                 starts(&c, pair + 1, 1);
-                cycle = clock_cycle(&c);
+                cycle = clock_cycle(&c) / STEP;
                 /* Once it has to be trimmed, the cycle is what it will be. */
                 if (c.target != c.code)
                         assert_int_equal(cycle, rows[i].cycle > 20000 ? 31250 : 15625);
@@ -104,24 +106,24 @@ static void test_speed_change(void **state) {
 
         (void)state;
         starts(&c, intervals, 3);
-        assert_int_equal(clock_cycle(&c), 31250);
+        assert_int_equal(clock_cycle(&c), STEP * 31250);
         starts(&c, intervals + 3, 1);
-        assert_int_equal(clock_cycle(&c), 15625);
+        assert_int_equal(clock_cycle(&c), STEP * 15625);
         starts(&c, intervals + 4, 1);
-        assert_int_equal(clock_cycle(&c), 15625);
+        assert_int_equal(clock_cycle(&c), STEP * 15625);
         starts(&c, intervals + 5, 1);
-        assert_int_equal(clock_cycle(&c), 31250);
+        assert_int_equal(clock_cycle(&c), STEP * 31250);
 }
 
-/* The counter wraps after 38 hours. */
+/* The counter wraps after 19 hours. */
 static void test_wrap(void **state) {
         struct clock c = begun(0x50);
 
         (void)state;
         clock_start(&c, UINT32_MAX - 40000);
-        clock_start(&c, UINT32_MAX - 40000 + 31250);
-        clock_start(&c, UINT32_MAX - 40000 + 62500u);
-        assert_int_equal(clock_cycle(&c), 31250);
+        clock_start(&c, UINT32_MAX - 40000 + STEP * 31250);
+        clock_start(&c, UINT32_MAX - 40000 + STEP * 62500u);
+        assert_int_equal(clock_cycle(&c), STEP * 31250);
 }
 
 /* ---- trimming ---- */
@@ -242,7 +244,7 @@ static void test_changed_interval(void **state) {
         assert_int_equal(code, 0x4F);
         while (clock_step(&c, &code))
                 ;
-        clock_start(&c, c.start_ticks + 31300); /* both rhythms */
+        clock_start(&c, c.start_ticks + STEP * 31300); /* both rhythms */
         starts(&c, one, 1);
         assert_false(clock_trusted(&c));
         starts(&c, one, 1);
@@ -344,8 +346,17 @@ static void test_store_first(void **state) {
         assert_false(clock_store_due(&c, 200));
 }
 
+/* Is it due so long after a moment, asked each half hour until then? */
+static bool due_after(struct clock *c, uint64_t from_ticks, uint64_t ticks) {
+        static const uint32_t half_hour = 1800 * TICKS_PER_S;
+
+        for (uint64_t t = 0; t < ticks; t += half_hour)
+                (void)clock_store_due(c, (uint32_t)(from_ticks + t));
+        return clock_store_due(c, (uint32_t)(from_ticks + ticks));
+}
+
 static void test_store_daily(void **state) {
-        static const uint32_t day = UINT32_C(86400) * TICKS_PER_S;
+        static const uint64_t day = UINT64_C(86400) * TICKS_PER_S; /* more than the counter holds */
         static const struct {
                 uint8_t stored, code;
                 bool due;
@@ -362,14 +373,14 @@ static void test_store_daily(void **state) {
                 c.target = rows[i].code; /* the factory's is right today */
                 settle_at_once(&c);
                 assert_true(c.settled);
-                assert_false(clock_store_due(&c, 1000 + day - 1)); /* not more often, resets included */
-                assert_int_equal(clock_store_due(&c, 1000 + day), rows[i].due);
-                /* The counter wraps; a day that has passed stays so. */
-                assert_int_equal(clock_store_due(&c, 1000), rows[i].due);
-                clock_stored(&c, 1000 + day);
+                assert_false(due_after(&c, 1000, day - 1)); /* not more often, resets included */
+                assert_int_equal(clock_store_due(&c, (uint32_t)(1000 + day)), rows[i].due);
+                /* A day that has passed stays so. */
+                assert_int_equal(due_after(&c, 1000 + day, 3 * day), rows[i].due);
+                clock_stored(&c, (uint32_t)(1000 + 4 * day));
                 c.code = c.target = (uint8_t)(rows[i].code + 2);
-                assert_false(clock_store_due(&c, 1000 + 2 * day - 1));
-                assert_true(clock_store_due(&c, 1000 + 2 * day));
+                assert_false(due_after(&c, 1000 + 4 * day, day - 1));
+                assert_true(clock_store_due(&c, (uint32_t)(1000 + 5 * day)));
         }
 }
 

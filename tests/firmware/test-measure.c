@@ -259,6 +259,18 @@ static void test_raw(void **state) {
         assert_int_equal(measure_raw(&sums), MEASURE_RAW_NONE);
 }
 
+static void test_steady(void **state) {
+        (void)state;
+        assert_true(measure_steady(8000, 8000));
+        assert_true(measure_steady(8016, 8000));
+        assert_false(measure_steady(8017, 8000));
+        assert_true(measure_steady(7984, 8000));
+        assert_false(measure_steady(7983, 8000));
+        /* The first after a reset: nothing is there to compare with. */
+        assert_false(measure_steady(8000, 0));
+        assert_false(measure_steady(0, 16368));
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_makers_table),
@@ -271,6 +283,7 @@ int main(void) {
                 cmocka_unit_test(test_reference),
                 cmocka_unit_test(test_calibration_valid),
                 cmocka_unit_test(test_raw),
+                cmocka_unit_test(test_steady),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,7 +16,8 @@ static void test_events(void **state) {
         struct event_record rows[2] = {
                 {.id = 41, .this_boot = true, .wall_usec = {true, INT64_C(1764165600000000)},
                  .event = {.at = CLOCK_EPOCH_USEC + 5000000, .kind = EVENT_RELAY_OPENED, .text = "charge relay opened",
-                           .reason = {.rule = RULE_V_MAX, .cell = 3, .value = {true, 3655}, .limit = {true, 3650}}}},
+                           .reason = {.rule = RULE_V_MAX, .cell = 3, .value = {true, 3655}, .limit = {true, 3650},
+                                      .at = CLOCK_EPOCH_USEC + 5000000}}},
                 {.id = 42, .event = {.at = CLOCK_EPOCH_USEC + 6000000, .kind = EVENT_SETTING, .text = "changed",
                                      .by = "uid 0 over D-Bus", .key = "vmin", .before = "2.800 V",
                                      .after = "2.900 V"}},
