@@ -275,7 +275,8 @@ static void good_frame(struct chain *c) {
 
         c->bad = false;
         c->number = frame[FRAME_OFF_COUNT] == COUNT_MAX ? 0 : (uint8_t)(frame[FRAME_OFF_COUNT] + 1);
-        if (frame[FRAME_OFF_KEY] != KEY_BYTE_ORPHAN)
+        c->orphaned = frame[FRAME_OFF_KEY] == KEY_BYTE_ORPHAN;
+        if (!c->orphaned)
                 c->true_number = c->number;
         news(c, CHAIN_NEWS_GOOD);
         c->news.v_bypass = get16(frame + FRAME_OFF_V_BYPASS);
@@ -457,13 +458,14 @@ void chain_allow_orphans(struct chain *c, uint32_t now_ticks) {
 }
 
 bool chain_expected(const struct chain *c, uint32_t now_ticks, uint32_t *ret_ticks) {
-        uint32_t next_ticks = c->message_ticks + c->cycle_ticks;
+        uint32_t interval_ticks = c->orphaned ? orphan_interval(c) : c->cycle_ticks;
+        uint32_t next_ticks = c->message_ticks + interval_ticks;
 
         if (c->messages && !c->deaf) {
                 if (!c->cycle_known)
                         return false;
-                /* One message may be lost, or two; then comes an orphan. */
-                for (uint8_t i = 0; i < 2; i++, next_ticks += c->cycle_ticks)
+                /* One message may be lost, or two, or one of the orphans that another board sends; then comes an own orphan. */
+                for (uint8_t i = c->orphaned ? 1 : 0; i < 2; i++, next_ticks += interval_ticks)
                         if (!reached(now_ticks, next_ticks)) {
                                 *ret_ticks = next_ticks;
                                 return true;

@@ -109,6 +109,7 @@ struct chain {
         bool cycle_known;             /* else cycle_ticks is 1.0 s */
         bool orphans_allowed;         /* R10 */
         bool deaf;                    /* what comes is as no message (R10) */
+        bool orphaned;                /* the last good frame was an orphan: the next comes after 1.5 cycles */
         uint8_t frame[FRAME_SIZE];    /* the frame that comes in, so far */
         uint8_t ring[CHAIN_RING];
 };

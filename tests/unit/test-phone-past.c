@@ -70,6 +70,10 @@ static void test_kinds(void **state) {
                 assert_int_equal(-123, volts ? faults[0].voltage_mv.value : faults[0].temperature_decic.value);
                 assert_false(faults[0].wall_sec.known);
         }
+        raise_alarm(T + 1, ALARM_V_MIN, RULE_V_MIN, 0, 2800); /* of no cell */
+        assert_int_equal(2, show());
+        assert_false(faults[0].cell.known);
+        assert_int_equal(2800, faults[0].voltage_mv.value);
 }
 
 /* Without a reason: the board's lamps in role monitor, and the link. */
