@@ -5,8 +5,10 @@
  * and compared byte by byte. That bytes come out at all is the relay's own word (whether it relays a frame, R10), which the
  * unit tests judge. */
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,9 +22,17 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* How much the boards heard, for the record: printed at the end if the environment has SMARTBMS_FUZZ_BYTES. */
+static uint64_t heard_bytes;
+
+__attribute__((destructor)) static void print_heard(void) {
+        if (getenv("SMARTBMS_FUZZ_BYTES"))
+                fprintf(stderr, "%" PRIu64 " bytes received\n", heard_bytes);
+}
+
 #define BYTE 65 /* 10 bits at 9600 baud: 65.1 ticks of 16 us */
-#define GAP 99  /* R3 */
-#define SILENCE (625 + BYTE)
+#define GAP 195 /* R3 */
+#define SILENCE (1250 + BYTE)
 #define OUT_MAX 8192
 
 struct world {
@@ -211,6 +221,7 @@ static void receive(struct world *w, uint8_t byte, bool damaged) {
                 close_frame(w);
         memcpy(&before, &w->c, sizeof(before)); /* nothing but the struct decides */
         filling = w->c.relay.filling;
+        heard_bytes++;
         chain_receive(&w->c, byte, damaged, w->now);
         chain_receive(&before, byte, damaged, w->now);
         CHECK(memcmp(&before, &w->c, sizeof(before)) == 0);
@@ -288,14 +299,14 @@ static void one_thing(struct world *w, struct input *i) {
                 receive(w, next(i), false);
                 break;
         case 2: /* up to a gap and beyond */
-                wait_ticks(w, next(i));
+                wait_ticks(w, 2u * next(i));
                 tick(w); /* harmless when nothing is due */
                 break;
         case 3: /* around a silence */
-                wait_ticks(w, 500u + next(i));
+                wait_ticks(w, 1000u + 2u * next(i));
                 break;
         case 4: /* around a cycle and an orphan's time */
-                wait_ticks(w, 1000u * next(i));
+                wait_ticks(w, 2000u * next(i));
                 break;
         case 5:
                 whole_frame(w, i, false);
@@ -324,7 +335,7 @@ static void one_thing(struct world *w, struct input *i) {
                 chain_set_v_bypass(&w->c, w->v_bypass);
                 break;
         case 11:
-                chain_set_cycle(&w->c, what & 0x80 ? 0 : 15000u + 64u * next(i));
+                chain_set_cycle(&w->c, what & 0x80 ? 0 : 30000u + 128u * next(i));
                 chain_allow_orphans(&w->c, w->now);
                 break;
         default:
@@ -338,7 +349,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         struct input i = {.at = data, .end = data + size};
 
         memset(&w, 0, sizeof(w));
-        w.now = w.last = UINT32_MAX - 200000; /* wraps after 6 s */
+        w.now = w.last = UINT32_MAX - 200000; /* wraps after 3 s */
         chain_init(&w.c, w.now);
         for (unsigned n = 0; i.at < i.end && n < 400 && w.expecteds < OUT_MAX - 64 * 58; n++)
                 one_thing(&w, &i);
