@@ -257,6 +257,7 @@ static void message_begin(struct chain *c) {
 /* Nothing is learned from a bad frame, but that it was bad. */
 static void bad_frame(struct chain *c) {
         uint32_t end_ticks = c->input.last_ticks;
+        uint8_t cycles = c->heard ? CHAIN_DEAF_CYCLES : CHAIN_DEAF_CYCLES_FIRST;
 
         c->good_in_row = 0;
         if (!c->orphans_allowed || c->deaf)
@@ -264,7 +265,7 @@ static void bad_frame(struct chain *c) {
         if (!c->bad) {
                 c->bad = true;
                 c->bad_ticks = end_ticks;
-        } else if (reached(end_ticks, c->bad_ticks + CHAIN_DEAF_CYCLES * c->cycle_ticks)) {
+        } else if (reached(end_ticks, c->bad_ticks + cycles * c->cycle_ticks)) {
                 c->deaf = true;
                 c->orphan_ticks = end_ticks + CHAIN_QUIET_TICKS;
         }
@@ -274,6 +275,7 @@ static void good_frame(struct chain *c) {
         const uint8_t *frame = c->frame;
 
         c->bad = false;
+        c->heard = true;
         c->number = frame[FRAME_OFF_COUNT] == COUNT_MAX ? 0 : (uint8_t)(frame[FRAME_OFF_COUNT] + 1);
         c->orphaned = frame[FRAME_OFF_KEY] == KEY_BYTE_ORPHAN;
         if (!c->orphaned)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* A cell board's relay (firmware/chain.h) under any bytes at any times. The input is a list of things that happen on the line
- * and on the board; what has to come out is worked out here on whole frames, by rules R1..R8, R11 and R14 of docs/chain.md,
- * and compared byte by byte. That bytes come out at all is the relay's own word (whether it relays a frame, R10), which the
- * unit tests judge. */
+/* A cell board's relay (firmware/chain.h) under any bytes at any times. The input is a list of things that
+ * happen on the line and on the board; what has to come out is worked out here on whole frames, by rules
+ * R1..R8, R11 and R14 of docs/chain.md, and compared byte by byte. That bytes come out at all is the relay's
+ * own word (whether it relays a frame, R10), which the unit tests judge. */
 
 #include <inttypes.h>
 #include <stdbool.h>
@@ -14,15 +14,15 @@
 
 #include "chain.h"
 
-#define CHECK(condition)         \
-        do {                     \
-                if (!(condition)) \
-                        abort(); \
+#define CHECK(condition)                                                                                     \
+        do {                                                                                                 \
+                if (!(condition))                                                                            \
+                        abort();                                                                             \
         } while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* How much the boards heard, for the record: printed at the end if the environment has SMARTBMS_FUZZ_BYTES. */
+/* How much the board heard, for the record: printed at the end if the environment has SMARTBMS_FUZZ_BYTES. */
 static uint64_t heard_bytes;
 
 __attribute__((destructor)) static void print_heard(void) {
@@ -325,7 +325,8 @@ static void one_thing(struct world *w, struct input *i) {
                 receive(w, next(i), true);
                 break;
         case 9:
-                w->reading.voltage = (uint16_t)(what & 0x80 ? get16((const uint8_t[]){next(i), next(i)}) : 660);
+                w->reading.voltage =
+                        (uint16_t)(what & 0x80 ? get16((const uint8_t[]){next(i), next(i)}) : 660);
                 w->reading.temperature = (uint16_t)(what & 0x40 ? next(i) : 296);
                 w->reading.doubt = (what & 0x20) != 0;
                 chain_set_reading(&w->c, &w->reading);
@@ -349,7 +350,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         struct input i = {.at = data, .end = data + size};
 
         memset(&w, 0, sizeof(w));
-        w.now = w.last = UINT32_MAX - 200000; /* wraps after 3 s */
+        w.now = w.last = UINT32_MAX - 400000; /* wraps after 6 s */
         chain_init(&w.c, w.now);
         for (unsigned n = 0; i.at < i.end && n < 400 && w.expecteds < OUT_MAX - 64 * 58; n++)
                 one_thing(&w, &i);

@@ -278,6 +278,11 @@ static void test_hours_of_earlier_runs(void **state) {
                 assert_int_equal(i == 10 ? 42 : i == 9 ? 43 : i == 11 ? 99 : PHONE_SOC_NONE, past.soc_hours[i]);
         phone_past_soc(&past, now * HOUR, none());
         assert_int_equal(42, past.soc_hours[10]);
+        /* a week ago is not now, though it has the same place */
+        phone_past_init(&past);
+        phone_past_soc(&past, now * HOUR, none());
+        phone_past_soc_was(&past, (now - 168) * HOUR, some(100));
+        assert_int_equal(PHONE_SOC_NONE, past.soc_hours[10]);
 }
 
 int main(void) {
