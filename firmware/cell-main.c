@@ -39,11 +39,15 @@ static struct board board;
 
 /* ---- hooks ---- */
 
+static void set_alarm(struct board *b) {
+        chip_alarm_at(chain_deadline(&b->chain, chip_now_locked()));
+}
+
 /* Bytes to send first: the next board waits for them. */
-static void after_chain(struct board *b) {
+static inline void after_chain(struct board *b) {
         if (chain_sending(&b->chain))
                 chip_send();
-        chip_alarm_at(chain_deadline(&b->chain, chip_now_locked()));
+        set_alarm(b);
 }
 
 void chip_on_receive(uint8_t byte, bool damaged) {

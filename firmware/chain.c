@@ -218,7 +218,7 @@ static uint8_t orphan_template(const struct chain_relay *r, uint8_t offset) {
         }
 }
 
-static uint8_t orphan_byte(struct chain *c) {
+static RARE uint8_t orphan_byte(struct chain *c) {
         struct chain_relay *r = &c->relay;
         uint8_t offset = r->made, template[3], byte;
 

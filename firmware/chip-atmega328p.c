@@ -93,13 +93,19 @@ ISR(TIMER1_OVF_vect) {
         rounds++;
 }
 
+/* In halves, as the compiler shifts and joins 32 bits slowly; the chip's order is low byte first. */
 uint32_t chip_now_locked(void) {
-        uint16_t low = TCNT1, high = rounds;
+        union {
+                uint16_t half[2];
+                uint32_t ticks;
+        } now;
 
+        now.half[0] = TCNT1;
+        now.half[1] = rounds;
         /* Overflown while locked, and before the count was read. */
-        if ((TIFR1 & (1u << TOV1)) && low < 0x8000u)
-                high++;
-        return (uint32_t)high << 16 | low;
+        if ((TIFR1 & (1u << TOV1)) && now.half[0] < 0x8000u)
+                now.half[1]++;
+        return now.ticks;
 }
 
 uint32_t chip_now(void) {
@@ -183,10 +189,10 @@ ISR(USART_UDRE_vect) {
 }
 
 void chip_send(void) {
-        UCSR0B |= 1u << UDRIE0;
         /* At once, not when the caller's interrupt is over. */
         if (UCSR0A & (1u << UDRE0))
                 transmit();
+        UCSR0B |= 1u << UDRIE0;
 }
 
 /* ---- pins ---- */
