@@ -5,8 +5,10 @@
  * R1..R8, R11 and R14 of docs/chain.md, and compared byte by byte. That bytes come out at all is the relay's
  * own word (whether it relays a frame, R10), which the unit tests judge. */
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +21,14 @@
         } while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* How much the board heard, for the record: printed at the end if the environment has SMARTBMS_FUZZ_BYTES. */
+static uint64_t heard_bytes;
+
+__attribute__((destructor)) static void print_heard(void) {
+        if (getenv("SMARTBMS_FUZZ_BYTES"))
+                fprintf(stderr, "%" PRIu64 " bytes received\n", heard_bytes);
+}
 
 #define BYTE 65 /* 10 bits at 9600 baud: 65.1 ticks of 16 us */
 #define GAP 195 /* R3 */
@@ -211,6 +221,7 @@ static void receive(struct world *w, uint8_t byte, bool damaged) {
                 close_frame(w);
         memcpy(&before, &w->c, sizeof(before)); /* nothing but the struct decides */
         filling = w->c.relay.filling;
+        heard_bytes++;
         chain_receive(&w->c, byte, damaged, w->now);
         chain_receive(&before, byte, damaged, w->now);
         CHECK(memcmp(&before, &w->c, sizeof(before)) == 0);
