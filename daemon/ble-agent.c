@@ -142,6 +142,24 @@ static const char still_bonded[] =
         "it was paired before and has lost its keys: smartbmsctl phones remove it first, and "
         "have the phone forget the gateway, too";
 
+/* Everyone on the machine can read events; once a connection. */
+static void lost_keys_event(struct ble *b, struct ble_device *d) {
+        if (d->complained || !b->window.open)
+                return;
+        d->complained = true;
+        ble_event(b, "phone that ends in %s was paired before and has lost its keys: refused until it is removed",
+                  ble_address_end(d->address));
+}
+
+/* bluetoothd lets no device with a bond pair again without a passkey, and does not ask us about it
+ * (JustWorksRepairing, "never" by default): what we see is that it comes and goes. */
+void ble_agent_silent(struct ble *b, const struct ble_device *d) {
+        if (b->window.open && b->window.announced)
+                report(b, BLE_WINDOW_REFUSED, d->address, 0,
+                       "it is paired already, and has asked for nothing: if it has lost its keys, smartbmsctl phones "
+                       "remove it first, and have the phone forget the gateway, too");
+}
+
 static int on_authorization(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         struct ble *b = userdata;
         struct ble_device *d;
@@ -156,8 +174,10 @@ static int on_authorization(sd_bus_message *m, void *userdata, sd_bus_error *ret
         d = ble_device_get(b, path);
         if (!d || !b->window.open)
                 return refuse(b, d, ret_error, "no window is open");
-        if (d->bonded)
+        if (d->bonded) {
+                lost_keys_event(b, d);
                 return refuse(b, d, ret_error, still_bonded);
+        }
         if (!b->window.just_works)
                 return refuse(b, d, ret_error,
                               "it can show or take no passkey, and this window is for phones that do");
@@ -183,6 +203,8 @@ static int on_display_passkey(sd_bus_message *m, void *userdata, sd_bus_error *r
         if (!d || !b->window.open || b->window.just_works || d->bonded) {
                 if (d)
                         ble_device_disconnect(b, d);
+                if (d && d->bonded)
+                        lost_keys_event(b, d);
                 return refuse(b, d, ret_error, d && d->bonded ? still_bonded : "no window is open");
         }
         if (entered == 0) { /* else a key was typed */

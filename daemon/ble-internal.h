@@ -215,6 +215,7 @@ void ble_agent_opened(struct ble *b); /* Pairable is as wanted */
 __attribute__((format(printf, 3, 4))) void ble_agent_close(struct ble *b, enum ble_window how,
                                                            const char *format, ...);
 void ble_agent_paired(struct ble *b, const struct ble_device *d);
+void ble_agent_silent(struct ble *b, const struct ble_device *d); /* one of the list has come and gone, no more */
 
 /* ---- ble-phones.c -------------------------------------------------------------------------------------- */
 

@@ -325,6 +325,8 @@ static void apply(struct ble_device *d, const struct device_properties *p) {
                 return;
         d->connected = p->connected.value;
         if (!d->connected) {
+                if (was_connected && !d->session && ble_device_may(d))
+                        ble_agent_silent(d->ble, d);
                 ble_services_end(d);
                 d->complained = d->touched = false;
         }

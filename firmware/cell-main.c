@@ -20,9 +20,11 @@
 /* R5: not earlier than 100 ms before the frame; a measurement takes 12 ms, and the frame may come early by as
  * much as two clocks differ. */
 #define MEASURE_TICKS MS(60)
-/* Nothing is expected, or nothing comes: a reading this old is taken anew, so that the bypass and orphans
- * have one. */
-#define STALE_TICKS MS(1000)
+#define FRESH_TICKS MS(100)
+/* Nothing is expected for long: a reading this old is taken anew, so that the bypass has one. */
+#define STALE_TICKS MS(1200)
+/* Two bytes are still in the USART when the last one was handed out; in whichever rhythm. */
+#define SENT_TICKS MS(3)
 
 struct board {
         struct chain chain; /* shared with the interrupts */
@@ -30,8 +32,7 @@ struct board {
         struct clock clock;
         struct own_cell cell;
         struct led led;
-        bool measured;           /* since the last frame began */
-        uint32_t measured_ticks; /* when */
+        uint32_t measured_ticks; /* when the last measurement began */
 };
 
 static struct board board;
@@ -69,11 +70,22 @@ static void load_settings(struct board *b) {
         own_cell_init(&b->cell);
 }
 
+static bool line_idle(struct board *b) {
+        bool idle;
+
+        chip_lock();
+        idle = chain_idle(&b->chain);
+        chip_unlock();
+        return idle;
+}
+
 /* The oscillator changes between frames only: a byte on its way would be damaged. */
 static void trim(struct board *b) {
         uint8_t payload[EEPROM_PAYLOAD_SIZE], code = 0;
-        bool more = true;
+        bool more = clock_step_due(&b->clock) && line_idle(b);
 
+        if (more)
+                chip_wait_until(chip_now() + SENT_TICKS);
         while (more) {
                 chip_lock();
                 more = chain_idle(&b->chain) && clock_step(&b->clock, &code);
@@ -94,6 +106,7 @@ static void measure(struct board *b) {
         const struct measure_reading *reading = &b->cell.reading;
         struct chain_reading own;
 
+        b->measured_ticks = chip_now();
         own_cell_measure(&b->cell);
         chip_adc_off();
         own = (struct chain_reading){.voltage = reading->voltage,
@@ -102,17 +115,26 @@ static void measure(struct board *b) {
         chip_lock();
         chain_set_reading(&b->chain, &own);
         chip_unlock();
-        b->measured = true;
-        b->measured_ticks = chip_now();
 }
 
-/* When the next measurement begins. */
-static uint32_t measure_due(const struct board *b) {
-        uint32_t expected;
+static uint32_t earlier(uint32_t a, uint32_t b) {
+        return (int32_t)(a - b) < 0 ? a : b;
+}
 
-        if (!b->measured && chain_expected(&b->chain, chip_now(), &expected))
-                return expected - MEASURE_TICKS;
-        return b->measured_ticks + STALE_TICKS;
+/* When the next measurement begins. While a frame passes there is none, and its end wakes main. */
+static uint32_t measure_due(struct board *b) {
+        uint32_t now = chip_now(), expected, stale = b->measured_ticks + STALE_TICKS;
+        bool idle, known;
+
+        chip_lock();
+        idle = chain_idle(&b->chain);
+        known = chain_expected(&b->chain, now, &expected);
+        chip_unlock();
+        if (!idle)
+                return now + MEASURE_TICKS;
+        if (known && (int32_t)(b->measured_ticks - (expected - FRESH_TICKS)) < 0)
+                return earlier(expected - MEASURE_TICKS, stale);
+        return stale;
 }
 
 /* ---- main ---- */
@@ -126,7 +148,6 @@ static void look_at_news(struct board *b, uint32_t now) {
         chip_unlock();
 
         if (news.flags & CHAIN_NEWS_START) {
-                b->measured = false;
                 clock_start(&b->clock, news.start_ticks);
                 cycle = clock_cycle(&b->clock);
                 chip_lock();
@@ -147,10 +168,6 @@ static void look_at_news(struct board *b, uint32_t now) {
         /* The period is not known: what is measured after a frame is what there is for the next (R5). */
         if ((news.flags & CHAIN_NEWS_END) && clock_cycle(&b->clock) == 0)
                 measure(b);
-}
-
-static uint32_t earlier(uint32_t a, uint32_t b) {
-        return (int32_t)(a - b) < 0 ? a : b;
 }
 
 int main(void) {

@@ -257,6 +257,7 @@ static void message_begin(struct chain *c) {
 /* Nothing is learned from a bad frame, but that it was bad. */
 static void bad_frame(struct chain *c) {
         uint32_t end_ticks = c->input.last_ticks;
+        uint8_t cycles = c->heard ? CHAIN_DEAF_CYCLES : CHAIN_DEAF_CYCLES_FIRST;
 
         c->good_in_row = 0;
         if (!c->orphans_allowed || c->deaf)
@@ -264,7 +265,7 @@ static void bad_frame(struct chain *c) {
         if (!c->bad) {
                 c->bad = true;
                 c->bad_ticks = end_ticks;
-        } else if (reached(end_ticks, c->bad_ticks + CHAIN_DEAF_CYCLES * c->cycle_ticks)) {
+        } else if (reached(end_ticks, c->bad_ticks + cycles * c->cycle_ticks)) {
                 c->deaf = true;
                 c->orphan_ticks = end_ticks + CHAIN_QUIET_TICKS;
         }
@@ -274,8 +275,10 @@ static void good_frame(struct chain *c) {
         const uint8_t *frame = c->frame;
 
         c->bad = false;
+        c->heard = true;
         c->number = frame[FRAME_OFF_COUNT] == COUNT_MAX ? 0 : (uint8_t)(frame[FRAME_OFF_COUNT] + 1);
-        if (frame[FRAME_OFF_KEY] != KEY_BYTE_ORPHAN)
+        c->orphaned = frame[FRAME_OFF_KEY] == KEY_BYTE_ORPHAN;
+        if (!c->orphaned)
                 c->true_number = c->number;
         news(c, CHAIN_NEWS_GOOD);
         c->news.v_bypass = get16(frame + FRAME_OFF_V_BYPASS);
@@ -457,13 +460,14 @@ void chain_allow_orphans(struct chain *c, uint32_t now_ticks) {
 }
 
 bool chain_expected(const struct chain *c, uint32_t now_ticks, uint32_t *ret_ticks) {
-        uint32_t next_ticks = c->message_ticks + c->cycle_ticks;
+        uint32_t interval_ticks = c->orphaned ? orphan_interval(c) : c->cycle_ticks;
+        uint32_t next_ticks = c->message_ticks + interval_ticks;
 
         if (c->messages && !c->deaf) {
                 if (!c->cycle_known)
                         return false;
-                /* One message may be lost, or two; then comes an orphan. */
-                for (uint8_t i = 0; i < 2; i++, next_ticks += c->cycle_ticks)
+                /* One message may be lost, or two, or one of the orphans that another board sends; then comes an own orphan. */
+                for (uint8_t i = c->orphaned ? 1 : 0; i < 2; i++, next_ticks += interval_ticks)
                         if (!reached(now_ticks, next_ticks)) {
                                 *ret_ticks = next_ticks;
                                 return true;

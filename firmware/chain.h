@@ -31,6 +31,7 @@
 #define CHAIN_CYCLE_TICKS CHAIN_TICK_HZ                     /* R10: a cycle not measured yet: 1.0 s */
 #define CHAIN_BURST_BYTES 30                                /* R10: so many bytes are a message */
 #define CHAIN_DEAF_CYCLES 10                                /* R10: so long without a good frame: as no message */
+#define CHAIN_DEAF_CYCLES_FIRST 60                          /* ... before the first good frame: a chain starts up */
 #define CHAIN_TRUST_FRAMES 3                                /* R10: ... until so many good ones in a row */
 #define CHAIN_RING 32                                       /* R2: bytes to send; a power of two */
 #define CHAIN_DAMAGE UINT8_C(0xA5)                          /* R4 */
@@ -105,10 +106,12 @@ struct chain {
         uint8_t true_number;          /* the same of the last good frame that was no orphan (R11) */
         uint8_t good_in_row;
         bool messages;                /* there was a message since reset, and no orphan was due since */
+        bool heard;                   /* a good frame since the reset */
         bool bad;                     /* bad_ticks is valid */
         bool cycle_known;             /* else cycle_ticks is 1.0 s */
         bool orphans_allowed;         /* R10 */
         bool deaf;                    /* what comes is as no message (R10) */
+        bool orphaned;                /* the last good frame was an orphan: the next comes after 1.5 cycles */
         uint8_t frame[FRAME_SIZE];    /* the frame that comes in, so far */
         uint8_t ring[CHAIN_RING];
 };

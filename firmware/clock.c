@@ -5,19 +5,22 @@
 #define NEAR_FRACTION 8
 #define ALIKE_FRACTION 200
 
-/* The data sheet's figure of OSCCAL (ATmega328P, 30.8) goes from 4 to 15 MHz in 255 codes, with an overlap of about a sixth. */
+/* The data sheet's figure of OSCCAL (ATmega328P, 30.8) goes from 4 to 15 MHz in 255 codes, with an overlap of about a sixth.
+ * Chips are taken to have 4 to 20 %. */
 #define STEP_TYPICAL_TICKS (CLOCK_SLOW_TICKS * 6 / 1000)
 #define STEP_LEAST_TICKS (CLOCK_SLOW_TICKS * 2 / 1000)
 #define STEP_MOST_TICKS (CLOCK_SLOW_TICKS * 14 / 1000)
-#define OVERLAP_TICKS (CLOCK_SLOW_TICKS / 6)
+#define OVERLAP_TICKS (CLOCK_SLOW_TICKS / 8)
+/* At the edge of a range so much is not worth crossing: neighbours may differ by 4 %. */
+#define EDGE_TICKS (CLOCK_SLOW_TICKS * 3 / 200)
 
 #define LOW_LAST 0x7F
 #define HIGH_FIRST 0x80
 #define HIGH_LAST 0xFF
 
-/* Places in the other range, in codes from its edge: by the typical overlap, then wherever codes of 0.3..1 % and overlaps of
- * 12..20 % can put the same frequency within 12.5 %. */
-#define PLACES 3
+/* Places in the other range, in codes from its edge: by the middle of the overlaps, then wherever codes of 0.3..1 % and
+ * overlaps of 4..20 % can put the same frequency within 12.5 %. */
+#define PLACES 4
 #define LOST_INTERVALS 3
 
 static bool in_high(uint8_t code) {
@@ -40,13 +43,19 @@ static uint32_t nominal_cycle(uint32_t interval_ticks) {
 /* ---- the other range ---- */
 
 static uint8_t distance(const struct clock *c) {
+        uint16_t apart_ticks = OVERLAP_TICKS;
+
         switch (c->place) {
         case 0:
-                return (uint8_t)(OVERLAP_TICKS / c->step_ticks);
+                /* With what was missing at the edge; at most 25 % in codes of 0.2. */
+                apart_ticks = (uint16_t)(apart_ticks + (uint16_t)(c->error_ticks < 0 ? -c->error_ticks : c->error_ticks));
+                return (uint8_t)(apart_ticks / c->step_ticks);
         case 1:
-                return 70;
-        default:
+                return 12;
+        case 2:
                 return 40;
+        default:
+                return 70;
         }
 }
 
@@ -111,7 +120,12 @@ static void trim(struct clock *c, int16_t error_ticks) {
 
         /* From the edge to the other range; to the edge from elsewhere. */
         if ((to < first && c->code == HIGH_FIRST) || (to > last && c->code == LOW_LAST)) {
+                if (error_ticks <= (int16_t)EDGE_TICKS && error_ticks >= -(int16_t)EDGE_TICKS) {
+                        c->settled = c->trimmed = true;
+                        return;
+                }
                 c->place = 0;
+                c->error_ticks = error_ticks;
                 cross(c, !in_high(c->code));
                 return;
         }
@@ -176,6 +190,10 @@ bool clock_step(struct clock *c, uint8_t *ret_code) {
         c->interval_ticks = 0;
         *ret_code = c->code;
         return true;
+}
+
+bool clock_step_due(const struct clock *c) {
+        return c->code != c->target;
 }
 
 uint32_t clock_cycle(const struct clock *c) {

@@ -56,6 +56,9 @@ void clock_start(struct clock *c, uint32_t start_ticks);
  * target; false when it is there. Call again until it is. */
 bool clock_step(struct clock *c, uint8_t *ret_code);
 
+/* Has clock_step() something to do? */
+bool clock_step_due(const struct clock *c);
+
 /* The measured cycle in ticks, 0 while unknown (R10). */
 uint32_t clock_cycle(const struct clock *c);
 

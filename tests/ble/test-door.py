@@ -313,6 +313,11 @@ class Pairing(unittest.TestCase):
                     r.out.wait(f"^refused {ADDRESS} it was paired before and has lost its keys: smartbmsctl phones "
                                "remove", since=at)
                     self.assertFalse(r.out.has("^passkey"))
+                    r.out.wait(f"^event phone that ends in {ADDRESS[-5:]} was paired before and has lost its keys", since=at)
+                else:  # bluetoothd refuses by itself
+                    phone.disconnect()
+                    r.out.wait(f"^refused {ADDRESS} it is paired already, and has asked for nothing: if it has lost its keys",
+                               since=at)
                 self.assertEqual("ok", r.say(f"remove {ADDRESS.lower()}"))
                 wait(lambda: not r.bluetoothd.state()["devices"])
                 phone.connect()

@@ -176,34 +176,34 @@ static unsigned settle(const struct rc *rc, struct clock *c, double period_s, un
         return 0;
 }
 
-/* Every factory code around the seam, every error in +-10 %, steps of 0.3..1 %, overlaps of 12..20 %:
- * settled, to within one and a half codes, in 30 starts (30 s). */
+/* Every factory code around the seam, every error in +-10 %, steps of 0.3..1 %, overlaps of 4..20 %:
+ * settled, to within one and a half codes or 1.5 %, in 30 starts (30 s). */
 static void test_settles(void **state) {
-        static const double steps[] = {0.003, 0.0045, 0.006, 0.008, 0.01}, overlaps[] = {0.12, 0.16, 0.20},
+        static const double steps[] = {0.003, 0.0045, 0.006, 0.008, 0.01}, overlaps[] = {0.04, 0.08, 0.12, 0.16, 0.20},
                             periods[] = {1.0, 0.5};
         unsigned worst = 0, most_jumps = 0;
 
         (void)state;
         for (unsigned factory = 0x40; factory < 0xD0; factory++)
-                for (unsigned k = 0; k < 5 * 3 * 2 * 9; k++) {
+                for (unsigned k = 0; k < 5 * 5 * 2 * 9; k++) {
                         struct rc rc = {.error = -0.10 + 0.025 * (k % 9),
                                         .step = steps[k / 9 % 5],
-                                        .overlap = overlaps[k / 45 % 3],
+                                        .overlap = overlaps[k / 45 % 5],
                                         .factory = (uint8_t)factory};
                         struct clock c = begun(rc.factory);
-                        unsigned jumps, n = settle(&rc, &c, periods[k / 135], 60, &jumps);
+                        unsigned jumps, n = settle(&rc, &c, periods[k / 225], 60, &jumps);
                         double off = frequency(&rc, clock_code(&c)) - 1;
 
-                        if (n == 0 || n > 30 || fabs(off) > 1.5 * rc.step || jumps > 3)
+                        if (n == 0 || n > 30 || fabs(off) > fmax(1.5 * rc.step, 0.015 + rc.step / 4) || jumps > 3)
                                 fail_msg("factory %#x error %.3f step %.3f overlap %.2f period %.1f: %u "
                                          "starts, %u jumps,"
                                          " now %#x, %.4f off",
-                                         factory, rc.error, rc.step, rc.overlap, periods[k / 135], n, jumps,
+                                         factory, rc.error, rc.step, rc.overlap, periods[k / 225], n, jumps,
                                          clock_code(&c), off);
                         worst = n > worst ? n : worst;
                         most_jumps = jumps > most_jumps ? jumps : most_jumps;
                         assert_true(clock_trusted(&c));
-                        assert_true(fabs(clock_cycle(&c) - periods[k / 135] * TICKS_PER_S * (1 + off)) <= 1);
+                        assert_true(fabs(clock_cycle(&c) - periods[k / 225] * TICKS_PER_S * (1 + off)) <= 1);
                 }
         print_message("settled after at most %u starts, with at most %u jumps\n", worst, most_jumps);
 }
@@ -287,7 +287,7 @@ static void test_crossing_in_vain(void **state) {
                         break;
                 starts(&c, noise, 1);
         }
-        assert_true(n >= 3 && n <= 4);
+        assert_true(n >= 3 && n <= 5);
         for (unsigned i = 0; i + 1 < n; i++)
                 assert_true(places[i] >= 0x80);
         assert_int_equal(places[n - 1], 0x7F);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* A cell board's relay (firmware/chain.h) under any bytes at any times. The input is a list of things that happen on the line
- * and on the board; what has to come out is worked out here on whole frames, by rules R1..R8, R11 and R14 of docs/chain.md,
- * and compared byte by byte. That bytes come out at all is the relay's own word (whether it relays a frame, R10), which the
- * unit tests judge. */
+/* A cell board's relay (firmware/chain.h) under any bytes at any times. The input is a list of things that
+ * happen on the line and on the board; what has to come out is worked out here on whole frames, by rules
+ * R1..R8, R11 and R14 of docs/chain.md, and compared byte by byte. That bytes come out at all is the relay's
+ * own word (whether it relays a frame, R10), which the unit tests judge. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,17 +12,17 @@
 
 #include "chain.h"
 
-#define CHECK(condition)         \
-        do {                     \
-                if (!(condition)) \
-                        abort(); \
+#define CHECK(condition)                                                                                     \
+        do {                                                                                                 \
+                if (!(condition))                                                                            \
+                        abort();                                                                             \
         } while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define BYTE 65 /* 10 bits at 9600 baud: 65.1 ticks of 16 us */
-#define GAP 99  /* R3 */
-#define SILENCE (625 + BYTE)
+#define GAP 195 /* R3 */
+#define SILENCE (1250 + BYTE)
 #define OUT_MAX 8192
 
 struct world {
@@ -288,14 +288,14 @@ static void one_thing(struct world *w, struct input *i) {
                 receive(w, next(i), false);
                 break;
         case 2: /* up to a gap and beyond */
-                wait_ticks(w, next(i));
+                wait_ticks(w, 2u * next(i));
                 tick(w); /* harmless when nothing is due */
                 break;
         case 3: /* around a silence */
-                wait_ticks(w, 500u + next(i));
+                wait_ticks(w, 1000u + 2u * next(i));
                 break;
         case 4: /* around a cycle and an orphan's time */
-                wait_ticks(w, 1000u * next(i));
+                wait_ticks(w, 2000u * next(i));
                 break;
         case 5:
                 whole_frame(w, i, false);
@@ -314,7 +314,8 @@ static void one_thing(struct world *w, struct input *i) {
                 receive(w, next(i), true);
                 break;
         case 9:
-                w->reading.voltage = (uint16_t)(what & 0x80 ? get16((const uint8_t[]){next(i), next(i)}) : 660);
+                w->reading.voltage =
+                        (uint16_t)(what & 0x80 ? get16((const uint8_t[]){next(i), next(i)}) : 660);
                 w->reading.temperature = (uint16_t)(what & 0x40 ? next(i) : 296);
                 w->reading.doubt = (what & 0x20) != 0;
                 chain_set_reading(&w->c, &w->reading);
@@ -324,7 +325,7 @@ static void one_thing(struct world *w, struct input *i) {
                 chain_set_v_bypass(&w->c, w->v_bypass);
                 break;
         case 11:
-                chain_set_cycle(&w->c, what & 0x80 ? 0 : 15000u + 64u * next(i));
+                chain_set_cycle(&w->c, what & 0x80 ? 0 : 30000u + 128u * next(i));
                 chain_allow_orphans(&w->c, w->now);
                 break;
         default:
@@ -338,7 +339,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         struct input i = {.at = data, .end = data + size};
 
         memset(&w, 0, sizeof(w));
-        w.now = w.last = UINT32_MAX - 200000; /* wraps after 6 s */
+        w.now = w.last = UINT32_MAX - 400000; /* wraps after 6 s */
         chain_init(&w.c, w.now);
         for (unsigned n = 0; i.at < i.end && n < 400 && w.expecteds < OUT_MAX - 64 * 58; n++)
                 one_thing(&w, &i);

@@ -201,6 +201,7 @@ class Pack:
         self.control = self.folder / "control"
         self.pty = self.folder / "pty"
         self.frames = []
+        self.mirror = None
         self.stopped = False
         self.process = subprocess.Popen(["smartbms-sim", "--link", str(self.pty), "--control", str(self.control),
                                          *options], stdout=subprocess.PIPE, text=True)
@@ -221,6 +222,8 @@ class Pack:
                     break
                 at = now()
                 wire.write(data)
+                if self.mirror:
+                    self.mirror.carry(at, data)
                 # One write of the simulator is one frame; with faults on the line it may be anything.
                 frame = data[-FRAME_SIZE:]
                 if len(frame) == FRAME_SIZE:
@@ -240,6 +243,35 @@ class Pack:
         self.stopped = True
         self.process.terminate()
         self.process.wait()
+
+
+class Mirror:
+    """A pack's bytes once more, through the USB adapter n: when they come out of it, a program that runs before all others can
+    have them, and so can the daemon. On a host that others keep busy that is some time after they were handed to the wire."""
+
+    def __init__(self, pack, n):
+        self.wire = open(f"/dev/virtio-ports/wire{n}", "wb", buffering=0)
+        self.total, self.sent, self.arrivals = 0, {}, []
+        port = wait(lambda: Host.port(n), 10, f"adapter {n} is there")
+        self.process = subprocess.Popen([sys.executable, "/run/bench/guest/arrivals.py", port], stdout=subprocess.PIPE, text=True)
+        check(self.process.stdout.readline() == "ready\n", "arrivals.py reads")
+        threading.Thread(target=self.read, daemon=True).start()
+        pack.mirror = self
+
+    def carry(self, at, data):
+        self.wire.write(data)
+        self.total += len(data)
+        self.sent[at] = self.total
+
+    def read(self):
+        for line in self.process.stdout:
+            at, total = line.split()
+            self.arrivals.append((float(at), int(total)))
+
+    def arrival(self, frame):
+        """When the frame's last byte came out."""
+        total = self.sent[frame.time]
+        return wait(lambda: [at for at, n in self.arrivals if n >= total], 5, "the frame came out of the other adapter")[0]
 
 
 class Service:
