@@ -181,7 +181,8 @@ void clock_start(struct clock *c, uint32_t start_ticks) {
                 return;
         }
 
-        c->crossing = false;
+        c->crossing = c->crossing && nominal_cycle(interval_ticks, NEAR_FRACTION) == 0;
+        c->lost = 0;
         c->cycle_ticks = interval_ticks;
         trim(c, (int16_t)error_ticks);
         /* What it will be, until it is measured anew. */
