@@ -17,8 +17,9 @@
 #define NEXT_HIGH ((uint8_t)((1u << COM1A1) | (1u << COM1A0)))
 #define NEXT_LOW ((uint8_t)(1u << COM1A1))
 
-/* From the call to the first start bit, so that the compare does not lie in the past. */
-#define START_TICKS 4
+/* From the call to the first start bit. The first level has to be prepared before that compare, which takes
+ * up to 2.5 ticks (160 clocks); if it came late the start bit would be missing, so there is room. */
+#define START_TICKS 8
 
 void chip_in_init(void) {
         PORTB |= SWITCHES_B;

@@ -20,5 +20,6 @@ void chip_hall_supply(bool on);
 /* There is something to send on the extended output: chip_on_output() will be asked for each bit. */
 void chip_output_start(void);
 
-/* Hook: the level of the next bit, in time; false if there is none. With interrupts locked; must be short. */
+/* Hook: the level of a bit, OUTPUT_LINE_AHEAD_BITS before it has to be on the line; false if
+ * there is none. With interrupts locked; must be short. */
 bool chip_on_output(bool *ret_level);

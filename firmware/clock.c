@@ -3,7 +3,11 @@
 
 /* R12: near a cycle is within an eighth of it; alike is within a 200th. */
 #define NEAR_FRACTION 8
+/* After a crossing, which leads up to 20 % beside the mark: still no cycle for another. */
+#define NEAR_FRACTION_CROSSING 4
 #define ALIKE_FRACTION 200
+#define ROUGHLY_FRACTION 40                       /* enough for who is far off: */
+#define FAR_TICKS ((int32_t)(CLOCK_SLOW_TICKS / 20)) /* 5 % */
 
 /* The data sheet's figure of OSCCAL (ATmega328P, 30.8) goes from 4 to 15 MHz in 255 codes, with an overlap of about a sixth.
  * Chips are taken to have 4 to 20 %. */
@@ -34,10 +38,16 @@ static bool within(uint32_t ticks, uint32_t nominal_ticks, uint8_t fraction) {
 }
 
 /* The cycle that an interval is near to; 0: none. */
-static uint32_t nominal_cycle(uint32_t interval_ticks) {
-        if (within(interval_ticks, CLOCK_SLOW_TICKS, NEAR_FRACTION))
+static uint32_t nominal_cycle(uint32_t interval_ticks, uint8_t fraction) {
+        if (within(interval_ticks, CLOCK_SLOW_TICKS, fraction))
                 return CLOCK_SLOW_TICKS;
-        return within(interval_ticks, CLOCK_FAST_TICKS, NEAR_FRACTION) ? CLOCK_FAST_TICKS : 0;
+        return within(interval_ticks, CLOCK_FAST_TICKS, fraction) ? CLOCK_FAST_TICKS : 0;
+}
+
+/* Boards that are far off pass on starts that wander by milliseconds: who waits for the even rhythm behind many of them waits
+ * for all of them. */
+static bool far_off(int32_t error_ticks) {
+        return error_ticks > FAR_TICKS || error_ticks < -FAR_TICKS;
 }
 
 /* ---- the other range ---- */
@@ -151,7 +161,7 @@ void clock_init(struct clock *c, uint8_t factory, const uint8_t *stored, uint32_
 
 void clock_start(struct clock *c, uint32_t start_ticks) {
         uint32_t interval_ticks = start_ticks - c->start_ticks, before_ticks = c->interval_ticks;
-        uint32_t nominal_ticks = nominal_cycle(interval_ticks);
+        uint32_t nominal_ticks = nominal_cycle(interval_ticks, c->crossing ? NEAR_FRACTION_CROSSING : NEAR_FRACTION);
         int32_t error_ticks;
         bool measured = c->has_start && c->code == c->target;
 
@@ -161,17 +171,19 @@ void clock_start(struct clock *c, uint32_t start_ticks) {
                 return;
 
         c->interval_ticks = nominal_ticks != 0 ? interval_ticks : 0;
-        if (nominal_ticks == 0 || before_ticks == 0 || !within(interval_ticks, before_ticks, ALIKE_FRACTION)) {
+        error_ticks = (int32_t)((before_ticks + interval_ticks) / 2 - nominal_ticks);
+        if (nominal_ticks == CLOCK_FAST_TICKS)
+                error_ticks *= 2;
+        if (nominal_ticks == 0 || before_ticks == 0 ||
+            !within(interval_ticks, before_ticks, far_off(error_ticks) ? ROUGHLY_FRACTION : ALIKE_FRACTION)) {
                 if (c->crossing && ++c->lost >= LOST_INTERVALS)
                         cross_elsewhere(c);
                 return;
         }
 
-        c->crossing = false;
+        c->crossing = c->crossing && nominal_cycle(interval_ticks, NEAR_FRACTION) == 0;
+        c->lost = 0;
         c->cycle_ticks = interval_ticks;
-        error_ticks = (int32_t)((before_ticks + interval_ticks) / 2 - nominal_ticks);
-        if (nominal_ticks == CLOCK_FAST_TICKS)
-                error_ticks *= 2;
         trim(c, (int16_t)error_ticks);
         /* What it will be, until it is measured anew. */
         if (c->target != c->code)

@@ -22,7 +22,13 @@
 #define CYCLE_SLOW MS(1000)
 #define CYCLE_FAST MS(500)
 #define SAMPLE_TICKS MS(20) /* switches */
-#define FLASH_TICKS MS(10)  /* LED, R15 */
+/* Their time is counted in 5 ms, which is 288 ticks; a millisecond is no whole number of ticks. */
+#define COUNT_MS 5
+#define COUNT_TICKS MS(COUNT_MS)
+#if HARDWARE_IN_CLOCK_HZ / HARDWARE_TIMER_PRESCALER * 5 % 1000 != 0
+#error "5 ms are no whole number of ticks"
+#endif
+#define FLASH_TICKS MS(10) /* LED, R15 */
 /* R5: not earlier than 100 ms before the frame. All of a measurement takes 55 ms. */
 #define MEASURE_TICKS MS(80)
 #define CELLS_DEFAULT 255 /* with no factory settings: whatever there is, until the return tells */
@@ -64,7 +70,10 @@ bool chip_on_transmit(uint8_t *ret_byte) {
 }
 
 bool chip_on_output(bool *ret_level) {
-        return output_line_bit(&board.output, chip_now_locked(), ret_level);
+        if (output_line_bit(&board.output, ret_level))
+                return true;
+        output_line_end(&board.output, chip_now_locked());
+        return false;
 }
 
 /* Compare A is the extended output's here. */
@@ -112,10 +121,10 @@ static void store_zero(struct board *b) {
 
 static void sample_switches(struct board *b, uint32_t now) {
         /* At most a measurement or a record late: some 0.1 s. */
-        uint16_t elapsed_ms = (uint16_t)((now - b->sample_ticks) / MS(1));
+        uint8_t counts = (uint8_t)((now - b->sample_ticks) / COUNT_TICKS);
 
-        b->sample_ticks += elapsed_ms * MS(1);
-        switch (switches_sample(&b->switches, chip_switches(), elapsed_ms)) {
+        b->sample_ticks += counts * COUNT_TICKS;
+        switch (switches_sample(&b->switches, chip_switches(), (uint16_t)(counts * COUNT_MS))) {
         case SWITCHES_NOTHING:
                 break;
         case SWITCHES_FACTORY:
@@ -286,7 +295,7 @@ int main(void) {
 
                 chip_wake_at(next_due(b));
                 chip_lock();
-                if (!b->back.whole && (int32_t)(chip_now_locked() - next_due(b)) < 0)
+                if (!in_return_waiting(&b->back) && (int32_t)(chip_now_locked() - next_due(b)) < 0)
                         chip_sleep();
                 else
                         chip_unlock();

@@ -24,8 +24,8 @@ void in_return_receive(struct in_return *r, uint8_t byte, bool damaged, uint32_t
         r->bytes[r->coming][r->taken++] = byte;
         if (r->taken < FRAME_SIZE)
                 return;
+        r->whole = (uint8_t)(r->coming + 1);
         r->coming ^= 1;
-        r->whole = true;
         r->whole_damaged = r->damaged;
         r->whole_ticks = r->first_ticks;
         r->lost = false;
@@ -47,12 +47,18 @@ static bool tells_count(const struct in_return *r, const uint8_t *frame) {
                frame[FRAME_OFF_KEY] != FRAME_KEY_ORPHAN + FRAME_KEY_BIAS && frame[FRAME_OFF_COUNT] >= 2;
 }
 
-const uint8_t *in_return_take(struct in_return *r) {
-        const uint8_t *frame = r->bytes[r->coming ^ 1];
+bool in_return_waiting(const struct in_return *r) {
+        return r->whole != 0;
+}
 
-        if (!r->whole)
+const uint8_t *in_return_take(struct in_return *r) {
+        uint8_t whole = r->whole;
+        const uint8_t *frame;
+
+        if (whole == 0)
                 return NULL;
-        r->whole = false;
+        r->whole = 0;
+        frame = r->bytes[whole - 1];
         if (tells_count(r, frame)) {
                 r->agreeing = frame[FRAME_OFF_COUNT] == r->count ? (uint8_t)(r->agreeing + 1) : 1;
                 r->count = frame[FRAME_OFF_COUNT];

@@ -18,11 +18,13 @@
 
 struct in_return {
         uint8_t bytes[2][FRAME_SIZE]; /* one is coming, the other is the last one that was whole */
-        uint8_t coming;               /* which */
+        volatile uint8_t whole;       /* one more than the index of one that in_return_take() has not seen; 0:
+                                       * none. A single byte, so that main reads with it which one, too. */
+        uint8_t coming;               /* index */
         uint8_t taken;                /* bytes of the one that is coming; FRAME_SIZE: wait for a silence */
         bool damaged;                 /* ... a byte of it was */
         bool silent;                  /* long enough for a frame to start */
-        bool whole, whole_damaged;    /* there is one that in_return_take() has not seen */
+        bool whole_damaged;           /* so was the last whole one */
         uint32_t last_ticks;          /* last byte */
         uint32_t first_ticks;         /* first byte of the one that is coming */
         uint32_t whole_ticks;         /* first byte of the last whole one; of the reset, before any */
@@ -41,6 +43,9 @@ void in_return_receive(struct in_return *r, uint8_t byte, bool damaged, uint32_t
  * frames. With interrupts locked. Returns true when that begins: 3.0 cycles after the last frame's first
  * byte. */
 bool in_return_tick(struct in_return *r, uint32_t now_ticks, uint32_t cycle_ticks);
+
+/* Is there a frame for in_return_take()? */
+bool in_return_waiting(const struct in_return *r);
 
 /* The frame that has become whole since the last call, or NULL; valid until the next one is whole, at least
  * 60 ms later. From main, with interrupts open: it takes too long for R2. */

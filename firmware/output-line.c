@@ -19,12 +19,9 @@ bool output_line_start(struct output_line *o, const uint8_t bytes[FRAME_SIZE]) {
         return true;
 }
 
-bool output_line_bit(struct output_line *o, uint32_t now_ticks, bool *ret_level) {
-        if (o->byte == FRAME_SIZE) {
-                o->busy = false;
-                o->end_ticks = now_ticks;
+bool output_line_bit(struct output_line *o, bool *ret_level) {
+        if (o->byte == FRAME_SIZE)
                 return false;
-        }
         if (o->bit == 0)
                 *ret_level = false;
         else if (o->bit == BITS - 1)
@@ -39,6 +36,11 @@ bool output_line_bit(struct output_line *o, uint32_t now_ticks, bool *ret_level)
                 o->byte++;
         }
         return true;
+}
+
+void output_line_end(struct output_line *o, uint32_t now_ticks) {
+        o->busy = false;
+        o->end_ticks = now_ticks;
 }
 
 void output_line_tick(struct output_line *o, uint32_t now_ticks) {

@@ -26,6 +26,11 @@ void switches_init(struct switches *s, uint8_t raw) {
         *s = (struct switches){.raw = raw};
 }
 
+/* Switch 8 is in use: ON since the power-up it is ignored. */
+static bool eight_on(const struct switches *s, uint8_t raw) {
+        return s->armed && is_on(raw, 8);
+}
+
 /* The others' positions are meant, not on their way. */
 static bool others_steady(const struct switches *s) {
         for (uint8_t n = 1; n < SWITCHES; n++)
@@ -54,7 +59,7 @@ enum switches_event switches_sample(struct switches *s, uint8_t raw, uint16_t el
                 s->sensor_type = row_of(raw, 1, 3);
                 s->cells = cell_rows[row_of(raw, 4, 7)];
                 event = SWITCHES_FACTORY;
-        } else if (was_zeroing && is_on(moved, 4) && !is_on(raw, 8) && s->steady_ms[3] >= SWITCHES_ZERO_MS)
+        } else if (was_zeroing && is_on(moved, 4) && !eight_on(s, raw) && s->steady_ms[3] >= SWITCHES_ZERO_MS)
                 event = SWITCHES_ZERO_STORE;
 
         for (uint8_t n = 1; n <= SWITCHES; n++) {
@@ -72,7 +77,7 @@ enum switches_event switches_sample(struct switches *s, uint8_t raw, uint16_t el
         if (!is_on(raw, 8) && s->steady_ms[7] >= SWITCHES_STEADY_MS)
                 s->armed = true;
 
-        if (s->armed && is_on(raw, 8)) {
+        if (eight_on(s, raw)) {
                 s->zero_blocked = true;
                 return event;
         }

@@ -160,6 +160,14 @@ void boards_model(struct boards *c, double soc_percent, double capacity_ah, doub
         }
 }
 
+void boards_current(struct boards *c, double ampere) {
+        c->current_a = ampere;
+        if (c->sensor_a <= 0)
+                return;
+        c->board[1]->sensor_there[0] = true;
+        c->board[1]->sensor_share[0] = ampere / c->sensor_a;
+}
+
 struct line *boards_line(struct boards *c, unsigned number) {
         return &c->board[number]->next->line;
 }

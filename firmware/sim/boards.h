@@ -35,6 +35,8 @@ struct boards {
 
         bool modelled;
         double current_a, stepped;
+        double sensor_a; /* sensor 1 is there, of this type, and measures current_a; 0: sensors as set by hand
+                          */
 };
 
 /* 0, or -Exxx with a sentence. */
@@ -51,6 +53,9 @@ void boards_cell(struct boards *c, unsigned number, double volts, double degc);
 
 /* All cells by the battery model from now on. */
 void boards_model(struct boards *c, double soc_percent, double capacity_ah, double spread_percent);
+
+/* The current through modelled cells, and through sensor 1 if sensor_a says so. Charging is positive. */
+void boards_current(struct boards *c, double ampere);
 
 /* The line that a board's output feeds: the one after it, or the ring return for the last. */
 struct line *boards_line(struct boards *c, unsigned number);

@@ -19,7 +19,7 @@ const char command_help[] =
         "  swap A B                what board A sends goes where B's went, and back\n"
         "  errors RATE             this share of all bits is turned on every wire\n"
         "  cell N VOLTS DEGC       the cell and its temperature, by hand\n"
-        "  current AMPERES         through modelled cells; charging is positive\n"
+        "  current AMPERES         through modelled cells and sensor 1; charging is positive\n"
         "  bypass N sound|stuck|open\n"
         "  analog N sound|ntc-open|ntc-short|reference-dead|reference-double|divider-open\n"
         "  switch K on|off         option switch of the IN board\n"
@@ -154,7 +154,7 @@ int command_run(struct boards *c, const char *line, char *ret_answer, size_t siz
                 boards_errors(c, value);
                 r = 0;
         } else if (strcmp(w[0], "current") == 0 && count == 2 && number(w[1], -2000, 2000, &value)) {
-                c->current_a = value;
+                boards_current(c, value);
                 r = 0;
         } else if (strcmp(w[0], "switch") == 0 || strcmp(w[0], "sensor") == 0)
                 r = on_in(c, count, w);

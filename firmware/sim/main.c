@@ -21,7 +21,8 @@
 
 #define EXIT_USAGE 2
 #define CHUNK_S 0.01
-#define LAG_S 2.0 /* further behind than this: time is not caught up with */
+#define SENSOR_A 100 /* the manual's default type, with nothing stored */
+#define LAG_S 2.0    /* further behind than this: time is not caught up with */
 
 struct program {
         struct boards_config config;
@@ -55,7 +56,7 @@ static const char usage[] =
         "  --noise LSB         of the ADCs (0.5)\n"
         "  --soc PERCENT       cells by a battery model, which bypass current drains\n"
         "  --capacity-ah AH    (100)\n"
-        "  --current-a A       through them, charging positive (0)\n"
+        "  --current-a A       through them and a sensor of 100 A, charging positive (0)\n"
         "  --eeprom FILE       keep the boards' EEPROMs there\n"
         "  --script FILE       commands with their times, as in smartbms-sim(1)\n"
         "  --control           commands on standard input\n"
@@ -331,7 +332,8 @@ static int start(struct program *p) {
                 return complain("output", strerror(-r));
         p->boards->board[1]->ear.heard = on_extended;
         p->boards->board[1]->ear.user = p;
-        p->boards->current_a = p->current_a;
+        p->boards->sensor_a = p->modelled ? SENSOR_A : 0;
+        boards_current(p->boards, p->current_a);
         if (p->last) {
                 p->boards->board[p->boards->n]->tap = on_last;
                 p->boards->board[p->boards->n]->tap_user = p;

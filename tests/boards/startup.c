@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hardware.h"
 #include "listener.h"
 
 #define START_MAX_S 60.0
@@ -101,7 +102,7 @@ static double worst_clock(const struct boards *c) {
         double worst = 0;
 
         for (unsigned i = 2; i <= c->n; i++)
-                worst = fmax(worst, fabs(c->board[i]->mcu.hz / 4e6 - 1));
+                worst = fmax(worst, fabs(c->board[i]->mcu.hz / HARDWARE_CELL_CLOCK_HZ - 1));
         return worst;
 }
 

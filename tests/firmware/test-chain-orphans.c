@@ -279,8 +279,9 @@ static void hear_one(struct probe *p) {
         p->outs = 0;
 }
 
-/* Frames of which none is good, every cycle: for 10 cycles they are passed on, then they are as no message. A board that has
- * not had a good one since its reset waits for 60: boards between it and the IN board are still trimming. */
+/* Frames of which none is good, every cycle: for 10 cycles they are passed on, then they are as no message. A
+ * board that has not had a good one since its reset waits for 60: boards between it and the IN board are
+ * still trimming. */
 static void test_deaf(void **state) {
         for (int row = 0; row < 4; row++) {
                 bool trimmed = row % 2 != 0, heard = row / 2 != 0;

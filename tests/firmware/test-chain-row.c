@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Six cell boards in a row, each with an oscillator of its own, the relay (firmware/chain.h) in each: R6..R8 at the end of the
- * chain, and who starts the orphans (R10, R11). */
+/* Six cell boards in a row, each with an oscillator of its own, the relay (firmware/chain.h) in each: R6..R8
+ * at the end of the chain, and who starts the orphans (R10, R11). */
 #include "chain-probe.h"
 
 /* ---- what a board makes of a whole frame: R6..R8, R14 ---- */
@@ -19,7 +19,8 @@ static void extreme(uint8_t *p, unsigned own, bool highest, unsigned number) {
 }
 
 /* For any frame; the checksum's error stays what it was. */
-static void worked_out(const uint8_t in[58], const struct chain_reading *own, unsigned number, uint8_t out[58]) {
+static void worked_out(const uint8_t in[58], const struct chain_reading *own, unsigned number,
+                       uint8_t out[58]) {
         unsigned pack = in[0] * 65536u + get16(in + 1) + own->voltage;
 
         memcpy(out, in, 58);
@@ -34,7 +35,8 @@ static void worked_out(const uint8_t in[58], const struct chain_reading *own, un
                 put16(out + 28, own->temperature);
         }
         out[25] = (uint8_t)(in[25] < 255 ? in[25] + 1 : 255);
-        if (in[25] == 255 || number != in[25] + 1u || own->voltage == 0 || own->temperature == 0 || own->doubt)
+        if (in[25] == 255 || number != in[25] + 1u || own->voltage == 0 || own->temperature == 0 ||
+            own->doubt)
                 out[30] |= 4;
         out[57] = (uint8_t)(sum(out) + in[57] - sum(in));
 }
@@ -47,20 +49,20 @@ static void worked_out(const uint8_t in[58], const struct chain_reading *own, un
 struct station {
         struct chain c;
         double tick_ns, phase_ns, byte_ns;
-        double line_free_ns;          /* end of the byte that goes out */
-        double due_ns[4];             /* bytes on the way to the next station, by their end */
+        double line_free_ns; /* end of the byte that goes out */
+        double due_ns[4];    /* bytes on the way to the next station, by their end */
         uint8_t due[4];
         unsigned head, tail;
         uint32_t start_ticks;
         bool heard;
-        int orphans;                  /* own ones */
+        int orphans; /* own ones */
 };
 
 struct row {
-        struct station s[BOARDS];     /* cells 2.. */
+        struct station s[BOARDS]; /* cells 2.. */
         double now_ns;
-        int cut;                      /* no byte reaches this station any more; -1: none */
-        bool measured;                /* cycles are */
+        int cut;       /* no byte reaches this station any more; -1: none */
+        bool measured; /* cycles are */
         uint8_t out[58];
         int outs, frames;
         uint8_t last[58];
@@ -122,7 +124,8 @@ static void row_init(struct row *r, bool measured, double spread) {
                 s->byte_ns = 1e10 / 9600 * (1 + error);
                 s->phase_ns = rand() % 1000000;
                 chain_init(&s->c, ticks(s, 0));
-                chain_set_reading(&s->c, &(struct chain_reading){(uint16_t)(650 + i * 3 % 5), (uint16_t)C(20 + i * 2 % 5), false});
+                chain_set_reading(&s->c, &(struct chain_reading){(uint16_t)(650 + i * 3 % 5),
+                                                                 (uint16_t)C(20 + i * 2 % 5), false});
                 chain_allow_orphans(&s->c, ticks(s, 0));
         }
 }
@@ -170,8 +173,8 @@ static void test_row(void **state) {
         }
 }
 
-/* R10, R11: a break before any board, oscillators within 0.6 %. With measured cycles only the board behind the break starts
- * orphans, and they name it; with nominal ones another board is the first now and then. */
+/* R10, R11: a break before any board, oscillators within 0.6 %. With measured cycles only the board behind
+ * the break starts orphans, and they name it; with nominal ones another board is the first now and then. */
 static void test_orphan_race(void **state) {
         static struct row r;
         int wrong[2] = {0, 0};

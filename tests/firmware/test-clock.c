@@ -270,7 +270,7 @@ static void test_pair_around_a_trim(void **state) {
 /* Who crosses to the other range and hears no rhythm there is back after a few frames. */
 static void test_crossing_in_vain(void **state) {
         struct clock c = begun(0x7F);
-        uint32_t slow[] = {28500, 28500}, noise[] = {24000};
+        uint32_t slow[] = {28500, 28500}, noise[] = {20500};
         uint8_t code, places[8];
         unsigned n = 0;
 

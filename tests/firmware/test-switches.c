@@ -309,6 +309,20 @@ static void test_auto_zero_cancelled(void **state) {
         assert_int_equal(b.n_events, 1);
 }
 
+/* Switch 8 was left ON and the power came back: it is ignored, and auto zero works beside it. */
+static void test_auto_zero_beside_eight(void **state) {
+        struct bench b = powered("00000001");
+
+        (void)state;
+        wait_ms(&b, 3000);
+        move(&b, 4, true);
+        wait_ms(&b, 3200);
+        assert_true(switches_zeroing(&b.s));
+        move(&b, 4, false);
+        assert_int_equal(b.n_events, 1);
+        assert_int_equal(b.events[0], SWITCHES_ZERO_STORE);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_v_bypass_rows),
@@ -322,6 +336,7 @@ int main(void) {
                 cmocka_unit_test(test_functions_hold),
                 cmocka_unit_test(test_auto_zero),
                 cmocka_unit_test(test_auto_zero_cancelled),
+                cmocka_unit_test(test_auto_zero_beside_eight),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,24 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 
-/* A cell board's relay (firmware/chain.h) under any bytes at any times. The input is a list of things that happen on the
- * line and on the board; what has to come out is worked out here on whole frames, by rules R1..R8, R11 and R14 of
- * docs/chain.md, and compared byte by byte. That bytes come out at all is the relay's own word (whether it relays a frame,
- * R10), which the unit tests judge. */
+/* A cell board's relay (firmware/chain.h) under any bytes at any times. The input is a list of things that
+ * happen on the line and on the board; what has to come out is worked out here on whole frames, by rules
+ * R1..R8, R11 and R14 of docs/chain.md, and compared byte by byte. That bytes come out at all is the relay's
+ * own word (whether it relays a frame, R10), which the unit tests judge. */
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "chain.h"
 
-#define CHECK(condition)         \
-        do {                     \
-                if (!(condition)) \
-                        abort(); \
+#define CHECK(condition)                                                                                     \
+        do {                                                                                                 \
+                if (!(condition))                                                                            \
+                        abort();                                                                             \
         } while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* How much the board heard, for the record: printed at the end if the environment has SMARTBMS_FUZZ_BYTES. */
+static uint64_t heard_bytes;
+
+__attribute__((destructor)) static void print_heard(void) {
+        if (getenv("SMARTBMS_FUZZ_BYTES"))
+                fprintf(stderr, "%" PRIu64 " bytes received\n", heard_bytes);
+}
 
 #define BYTE 65 /* 10 bits at 9600 baud: 65.1 ticks of 16 us */
 #define GAP 195 /* R3 */
@@ -211,6 +221,7 @@ static void receive(struct world *w, uint8_t byte, bool damaged) {
                 close_frame(w);
         memcpy(&before, &w->c, sizeof(before)); /* nothing but the struct decides */
         filling = w->c.relay.filling;
+        heard_bytes++;
         chain_receive(&w->c, byte, damaged, w->now);
         chain_receive(&before, byte, damaged, w->now);
         CHECK(memcmp(&before, &w->c, sizeof(before)) == 0);
@@ -314,7 +325,8 @@ static void one_thing(struct world *w, struct input *i) {
                 receive(w, next(i), true);
                 break;
         case 9:
-                w->reading.voltage = (uint16_t)(what & 0x80 ? get16((const uint8_t[]){next(i), next(i)}) : 660);
+                w->reading.voltage =
+                        (uint16_t)(what & 0x80 ? get16((const uint8_t[]){next(i), next(i)}) : 660);
                 w->reading.temperature = (uint16_t)(what & 0x40 ? next(i) : 296);
                 w->reading.doubt = (what & 0x20) != 0;
                 chain_set_reading(&w->c, &w->reading);
