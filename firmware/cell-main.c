@@ -125,17 +125,14 @@ static uint32_t earlier(uint32_t a, uint32_t b) {
         return (int32_t)(a - b) < 0 ? a : b;
 }
 
-/* When the next measurement begins. While a frame passes there is none, and its end wakes main. */
+/* When the next measurement begins. */
 static uint32_t measure_due(struct board *b) {
         uint32_t now = chip_now(), expected, stale = b->measured_ticks + STALE_TICKS;
-        bool idle, known;
+        bool known;
 
         chip_lock();
-        idle = chain_idle(&b->chain);
         known = chain_expected(&b->chain, now, &expected);
         chip_unlock();
-        if (!idle)
-                return now + MEASURE_TICKS;
         if (known && (int32_t)(b->measured_ticks - (expected - FRESH_TICKS)) < 0)
                 return earlier(expected - MEASURE_TICKS, stale);
         return stale;
