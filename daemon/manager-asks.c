@@ -4,10 +4,11 @@
  * over D-Bus, by the same commands (manager-commands.c).
  *
  * Comparing a PIN takes tens of milliseconds by design, so it is done on a thread, and a wrong one is on the card
- * before the phone is told: who takes the power away has not seen an answer. How phones are locked (pin-lock.h) has a
- * small file of its own in the state directory, replaced whole. Not the settings file: a phone that guesses must not
- * have that one written, on which both relays hang. Not the database: it is read late, and begins anew when it is
- * damaged. Not the list of phones: that is the door's, which knows nothing of PINs. */
+ * before the phone is told: who takes the power away has not seen an answer. A card that hangs holds up nobody else: it
+ * is written on another thread, a right PIN does not wait for it, and who sent a wrong one is told to ask again.
+ * How phones are locked (pin-lock.h) has a small file of its own (pin-lock-file.h). Not the settings file: a phone that
+ * guesses must not have that one written, on which both relays hang. Not the database: it is read late, and begins anew
+ * when it is damaged. Not the list of phones: that is the door's, which knows nothing of PINs. */
 
 #include <assert.h>
 #include <errno.h>
@@ -18,16 +19,16 @@
 #include "clock.h"
 #include "log.h"
 #include "manager-internal.h"
-#include "pin-lock.h"
+#include "pin-lock-file.h"
 #include "settings-pin.h"
-#include "small-file.h"
 #include "worker.h"
-
-#define FILE_NAME "pin-lock"
 
 /* Asked for and not answered yet: each connected phone can have one for each protocol, and those that left before their
  * answer are still in it. Half of MANAGER_PENDING_MAX, so that D-Bus always has the other half. */
 #define ASKS_MAX 32
+
+/* As for a change that waits for the card. */
+#define LATE_USEC (3 * USEC_PER_SEC)
 
 #define STOP_USEC USEC_PER_SEC
 
@@ -39,6 +40,8 @@ struct ask {
         uint64_t token;
         char phone[BLE_ADDRESS_SIZE];
         struct phone_answer answer; /* while it waits for the card */
+        uint64_t kept_by;           /* a wrong PIN: told when this number is on the card; 0 = not waiting for that */
+        usec_t late_at;             /* it is told that it was not answered in time, then */
 
         /* The thread's while it compares. */
         char pin[PIN_DIGITS_MAX + 1], hash[PIN_HASH_MAX];
@@ -48,9 +51,10 @@ struct ask {
 
 struct asks {
         struct manager *m;
-        struct worker *worker;
+        struct worker *worker; /* compares */
         struct pin_lock lock;
-        char directory[256];
+        struct pin_lock_file *file;
+        sd_event_source *late;
         char pin_by[BLE_ADDRESS_SIZE]; /* who set the newest PIN; "" = no phone */
         uint64_t pins;                 /* rises with each PIN that comes in force */
         struct ask asks[ASKS_MAX];
@@ -87,82 +91,62 @@ static struct ask *take_entry(struct asks *a, const char *phone, uint64_t token)
 
 /* ---- the lock on the card ------------------------------------------------------------------------------------ */
 
-struct save {
-        struct asks *asks;
-        struct ask *ask; /* waits for it; NULL = nobody does */
-        char directory[256], text[PIN_LOCK_LINE_MAX + 1];
-        int result;
-};
+/* All wrong PINs up to that number are on the card. */
+static void on_kept(void *userdata, uint64_t number) {
+        struct asks *a = userdata;
 
-static void run_save(void *userdata) {
-        struct save *s = userdata;
+        for (size_t i = 0; i < ASKS_MAX; i++) {
+                struct ask *e = &a->asks[i];
 
-        s->result = small_file_replace(s->directory, FILE_NAME, s->text);
-}
-
-static void say_not_kept(int error) {
-        log_error("Bluetooth: wrong PINs cannot be kept: %s. After a restart they are forgotten", strerror(-error));
-}
-
-static void finish_save(void *userdata) {
-        struct save *s = userdata;
-
-        if (s->result < 0)
-                say_not_kept(s->result);
-        if (s->ask)
-                answer_ask(s->ask, &s->ask->answer);
-        free(s);
-}
-
-/* ask: to be answered when that is over; may be NULL. */
-static void save(struct asks *a, struct ask *ask) {
-        struct save *s = NULL;
-        int r = 0;
-
-        if (a->directory[0] != '\0') {
-                s = calloc(1, sizeof(*s));
-                r = s ? 0 : -ENOMEM;
+                if (e->asks && e->kept_by != 0 && e->kept_by <= number)
+                        answer_ask(e, &e->answer);
         }
-        if (s) {
-                s->asks = a;
-                s->ask = ask;
-                memcpy(s->directory, a->directory, sizeof(s->directory));
-                pin_lock_format(&a->lock, clock_now(), s->text);
-                (void)strcat(s->text, "\n");
-                r = worker_post(a->worker, run_save, finish_save, s);
-                if (r >= 0)
-                        return;
-                free(s);
-        }
-        if (r < 0)
-                say_not_kept(r);
-        if (ask)
-                answer_ask(ask, &ask->answer);
+}
+
+static void arm_late(struct asks *a) {
+        usec_t next = USEC_INFINITY;
+        int r;
+
+        for (size_t i = 0; i < ASKS_MAX; i++)
+                if (a->asks[i].asks && a->asks[i].kept_by != 0 && a->asks[i].late_at < next)
+                        next = a->asks[i].late_at;
+        if (next == USEC_INFINITY)
+                return;
+        r = sd_event_source_set_time(a->late, clock_boottime(next));
+        if (r >= 0)
+                r = sd_event_source_set_enabled(a->late, SD_EVENT_ONESHOT);
+        if (r < 0) /* they wait for the card, then */
+                log_debug("Cannot arm a timer: %s", strerror(-r));
+}
+
+/* The card does not answer. What came of the PIN is not told: it is counted, but not kept yet. */
+static int on_late(sd_event_source *source, uint64_t usec, void *userdata) {
+        const struct phone_answer busy = {.result = PHONE_BUSY};
+        struct asks *a = userdata;
+        const usec_t now = manager_advance(a->m, clock_now());
+
+        (void)source, (void)usec;
+        for (size_t i = 0; i < ASKS_MAX; i++)
+                if (a->asks[i].asks && a->asks[i].kept_by != 0 && a->asks[i].late_at <= now)
+                        answer_ask(&a->asks[i], &busy);
+        arm_late(a);
+        return 0;
 }
 
 /* Every lock begins again with its full time. A file that cannot be read could hide any number of wrong PINs: then all
  * phones are locked for an hour. D-Bus is not, and the button ends it. */
 static void load(struct asks *a, usec_t now) {
-        char text[PIN_LOCK_LINE_MAX + 1];
         int r;
 
         pin_lock_init(&a->lock);
-        if (a->directory[0] == '\0')
-                return;
-        r = small_file_read(a->directory, FILE_NAME, text, sizeof(text));
-        if (r == -ENOENT)
-                return;
-        if (r == 0) {
-                text[strcspn(text, "\n")] = '\0';
-                r = pin_lock_parse(text, now, &a->lock);
-        }
+        r = pin_lock_file_read(a->file, now, &a->lock);
         if (r == 0)
                 return;
-        log_error("Bluetooth: cannot read %s/" FILE_NAME ": %s. No phone can log in for an hour", a->directory,
-                  r == -EINVAL ? "it does not say how phones are locked" : strerror(-r));
+        log_error("Bluetooth: cannot read %s/pin-lock: %s. No phone can log in for an hour",
+                  a->m->config.state_directory, r == -EINVAL ? "it does not say how phones are locked" : strerror(-r));
         for (a->lock.n_wrong = 0; a->lock.n_wrong < PIN_LOCK_ALL; a->lock.n_wrong++)
                 a->lock.wrong_at[a->lock.n_wrong] = now;
-        save(a, NULL);
+        (void)pin_lock_file_put(a->file, &a->lock, now); /* nobody waits for it */
 }
 
 /* ---- log in -------------------------------------------------------------------------------------------------- */
@@ -199,9 +183,13 @@ static void finish_compare(void *userdata) {
                 record_lock(a->m, now, sentence);
         e->answer.result = e->right ? PHONE_DONE : PHONE_WRONG_PIN;
         if (changed)
-                save(a, e);
-        else
+                e->kept_by = pin_lock_file_put(a->file, &a->lock, now);
+        if (e->right || !changed || e->kept_by == 0) { /* that a row has ended need not be kept first */
                 answer_ask(e, &e->answer);
+                return;
+        }
+        e->late_at = usec_add(now, LATE_USEC);
+        arm_late(a);
 }
 
 static void log_in(struct asks *a, struct ask *e, const char *pin) {
@@ -315,12 +303,25 @@ void asks_pin_changed(void *userdata) {
 
 void asks_unlock(struct manager *m) {
         if (m->asks && pin_lock_reset(&m->asks->lock))
-                save(m->asks, NULL);
+                (void)pin_lock_file_put(m->asks->file, &m->asks->lock, clock_now());
 }
 
 void asks_forget(struct manager *m, const char *phone) {
         if (m->asks && pin_lock_forget(&m->asks->lock, phone))
-                save(m->asks, NULL);
+                (void)pin_lock_file_put(m->asks->file, &m->asks->lock, clock_now());
+}
+
+static int prepare(struct asks *a) {
+        int r;
+
+        r = worker_new(a->m->event, &a->worker);
+        if (r >= 0)
+                r = pin_lock_file_new(a->m->event, a->m->config.state_directory, on_kept, a, &a->file);
+        if (r >= 0)
+                r = sd_event_add_time(a->m->event, &a->late, CLOCK_BOOTTIME, 0, USEC_PER_SEC / 10, on_late, a);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(a->late, SD_EVENT_OFF);
+        return r;
 }
 
 int asks_start(struct manager *m) {
@@ -331,28 +332,33 @@ int asks_start(struct manager *m) {
         if (!a)
                 return -ENOMEM;
         a->m = m;
-        memcpy(a->directory, m->config.state_directory, sizeof(a->directory));
-        r = worker_new(m->event, &a->worker);
+        m->asks = a;
+        r = prepare(a);
         if (r < 0) {
-                free(a);
+                asks_stop(m);
+                asks_free(m);
                 return r;
         }
-        m->asks = a;
         load(a, m->now);
         return 0;
 }
 
+/* First what is being compared, for a wrong PIN is still to be kept. */
 void asks_stop(struct manager *m) {
         struct asks *a = m->asks;
+        bool compared;
 
         if (!a)
                 return;
-        if (worker_free(a->worker, STOP_USEC) < 0) {
-                log_error("Bluetooth: the card does not answer: the newest wrong PINs may not be kept");
-                m->asks = NULL; /* the thread still has it */
-                return;
-        }
+        a->late = sd_event_source_unref(a->late);
+        compared = worker_free(a->worker, STOP_USEC) >= 0;
         a->worker = NULL;
+        pin_lock_file_free(a->file, STOP_USEC);
+        a->file = NULL;
+        if (!compared) {
+                log_error("Bluetooth: a PIN is still being compared");
+                m->asks = NULL; /* the thread still has it */
+        }
 }
 
 void asks_free(struct manager *m) {

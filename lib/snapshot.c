@@ -7,8 +7,14 @@ static struct maybe some_current(const struct frame_current *current) {
         return current->known ? some(current->ma) : none();
 }
 
+/* 255 cells and 8192 A are 10 MW: beyond 2.1 MW what is shown stays at the greatest number, with its sign. The energy
+ * counters are wider. (INT32_MIN is a word of the phones' for unknown.) */
 static struct maybe power_mw(uint32_t pack_mv, struct maybe current_ma) {
-        return current_ma.known ? some((int32_t)((int64_t)pack_mv * current_ma.value / 1000)) : none();
+        const int64_t mw = (int64_t)pack_mv * current_ma.value / 1000;
+
+        if (!current_ma.known)
+                return none();
+        return some((int32_t)(mw > INT32_MAX ? INT32_MAX : mw < -INT32_MAX ? -INT32_MAX : mw));
 }
 
 static struct maybe clamp_msec(usec_t age) {

@@ -18,8 +18,10 @@ die() {
 packages_build=(gcc libc6-dev meson ninja-build pkg-config libserialport-dev libsystemd-dev libgpiod-dev
         libyaml-dev libsqlite3-dev libcrypt-dev)
 packages_demo=(dbus-daemon)
-packages_test=(libcmocka-dev dbus-daemon python3 python3-dbus python3-gi binutils gcc-avr mandoc shellcheck spin
-        tzdata systemd)
+# What the boards' firmware and its simulator need.
+packages_boards=(gcc-avr avr-libc libsimavr-dev libelf-dev)
+packages_test=(libcmocka-dev dbus-daemon python3 python3-dbus python3-gi binutils "${packages_boards[@]}" mandoc shellcheck
+        spin tzdata systemd)
 packages_clang=(clang libclang-rt-dev)
 packages_valgrind=(valgrind libc6-dbg)
 packages_deb=(dpkg-dev debhelper pkgconf systemd lintian git)

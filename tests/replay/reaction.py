@@ -338,21 +338,19 @@ class Journal:
 def log_in_for_ever(address, phone, count):
     """A right PIN again and again, as fast as it is answered."""
     harness.end_with_parent()
-    Phones.rig()
-    bluetoothd = rig.Bluetoothd(address, "/nonexistent")
-    bluetoothd.control = rig.dbus.bus.BusConnection(address)
-    p = Phones.phone(bluetoothd, phone)
+    p = Phones.in_process(address, phone)
     while True:
         Phones.ask(p, 0x01, Phones.PIN)
         count.value += 1
 
 
 class Phones:
-    """Two of them are paired; ../ble has the stand-in for bluetoothd."""
+    """Three of them are paired; ../ble has the stand-in for bluetoothd."""
 
     WRAPPER = ()
-    ADDRESSES = ("C0:11:22:33:44:55", "C0:11:22:33:44:66")
-    CONTROL = "bdfe0018-d380-4bb9-9d5e-d850cd6a319e"
+    ADDRESSES = ("C0:11:22:33:44:55", "C0:11:22:33:44:66", "C0:11:22:33:44:77")
+    STATE, POWER, CELLS, CONTROL = (f"bdfe00{n}-d380-4bb9-9d5e-d850cd6a319e" for n in (10, 11, 12, 18))
+    RX, TX = (f"6e40000{n}-b5a3-f393-e0a9-e50e24dcca9e" for n in (2, 3))
     PIN = b"24680"
 
     def __init__(self, session):
@@ -386,6 +384,14 @@ class Phones:
         p.bluetoothd, p.address, p.identity = bluetoothd, address, address
         return p
 
+    @classmethod
+    def in_process(cls, address, phone):
+        """One that is connected already, by a connection of this process."""
+        cls.rig()
+        bluetoothd = rig.Bluetoothd(address, "/nonexistent")
+        bluetoothd.control = rig.dbus.bus.BusConnection(address)
+        return cls.phone(bluetoothd, phone)
+
     @staticmethod
     def ask(phone, operation, pin):
         """docs/bluetooth.md, control point: done."""
@@ -401,9 +407,59 @@ class Phones:
         self.bluetoothd.kill()
 
 
+def stream_for_ever(address, phone, line, count):
+    """Subscribed to what comes in each cycle; with the line protocol's stream, as fast as clients ping."""
+    harness.end_with_parent()
+    p = Phones.in_process(address, phone)
+    ping = 0.0
+    while True:
+        if line and now() >= ping:
+            ping = now() + 0.33
+            assert p.write(Phones.RX, b"$", command=True) == 0
+        count.value += len(p.received(Phones.TX if line else Phones.STATE))
+        harness.time.sleep(0.05)
+
+
+def flood_for_ever(address, phone, count):
+    """Requests and commands of the line, as fast as they are taken; no answer is read."""
+    harness.end_with_parent()
+    p = Phones.in_process(address, phone)
+    while True:
+        for uuid, value, command in ((Phones.CONTROL, b"\x07\x10", False), (Phones.CELLS, b"\x00", False),
+                                     (Phones.RX, b"S2@\rS1@\rV@\r", True)):
+            p.write(uuid, value, command)
+            count.value += 1
+
+
+def phones_stream_and_flood(s):
+    s.daemon.wait_line(rig.READY)
+    one, two, three = (Phones.phone(s.scene.bluetoothd, a).connect() for a in Phones.ADDRESSES)
+    for phone in (one, two):
+        for uuid in (Phones.STATE, Phones.POWER, Phones.TX):
+            assert phone.subscribe(uuid) == 0
+    assert one.write(Phones.RX, b"E!\r", command=True) == 0
+    counts = [multiprocessing.Value("L", 0) for _ in range(3)]
+    processes = [multiprocessing.Process(target=target, args=(s.bus.address, phone.address, *args, n), daemon=True)
+                 for target, phone, args, n in ((stream_for_ever, one, (True,), counts[0]),
+                                                (stream_for_ever, two, (False,), counts[1]),
+                                                (flood_for_ever, three, (), counts[2]))]
+    for p in processes:
+        p.start()
+    harness.time.sleep(1)
+    before = [n.value for n in counts]
+
+    def undo():
+        assert all(p.is_alive() for p in processes), "a phone has given up"
+        assert all(n.value > b for n, b in zip(counts, before)), f"a phone got nothing meanwhile: {before}"
+        for p in processes:
+            p.terminate()
+            p.join()
+    return undo
+
+
 def phones_log_in(s):
     s.daemon.wait_line(rig.READY)
-    phones = [Phones.phone(s.scene.bluetoothd, a).connect() for a in Phones.ADDRESSES]
+    phones = [Phones.phone(s.scene.bluetoothd, a).connect() for a in Phones.ADDRESSES[:2]]
     Phones.ask(phones[0], 0x01, b"1234")
     Phones.ask(phones[0], 0x02, Phones.PIN)  # the first one is no work
     counts = [multiprocessing.Value("L", 0) for _ in phones]
@@ -431,6 +487,7 @@ CONDITIONS = [
     ("slow D-Bus clients", slow_client, None),
     ("flooding D-Bus client", flooding_client, None),
     ("phones that log in", phones_log_in, Phones),
+    ("two phones that stream and one that floods", phones_stream_and_flood, Phones),
 ]
 
 

@@ -845,6 +845,48 @@ static void test_no_such_commands_in_monitor(void **state) {
         assert_int_equal(energy_total_mwh(&r.bms.energy, ENERGY_COLLECTED).value, 2);
 }
 
+/* 255 cells at 4.000 V are 1,020 V; a step of current is 125 mA. */
+static void power_at(int in, int out, struct snapshot *ret_snapshot) {
+        static struct compose_cell cells[CELLS_MAX];
+        static struct bms bms;
+        struct bms_config config = {.current_check = true, .cells = CELLS_MAX, .mapped = {true, true}};
+        uint8_t bytes[COMPOSE_SIZE];
+        usec_t now = USEC_PER_DAY;
+
+        settings_init(&config.settings);
+        bms_init(&bms, now, &config);
+        for (int i = 0; i < CELLS_MAX; i++)
+                cells[i] = (struct compose_cell){MV(4000), DEGC(25)};
+        for (int i = 1; i <= 5; i++) {
+                compose_frame(bytes, cells, CELLS_MAX, i, in, out);
+                now += USEC_PER_SEC;
+                assert_int_equal(1, bms_bytes(&bms, now, bytes, sizeof(bytes)));
+        }
+        bms_snapshot(&bms, now, ret_snapshot);
+        assert_int_equal(1020000, ret_snapshot->pack_mv.value);
+}
+
+static void test_power_beyond_its_number(void **state) {
+        static struct snapshot s;
+
+        (void)state;
+        power_at(16843, 0, &s); /* 2105.375 A * 1020 V = 2,147,482.5 W */
+        assert_int_equal(2147482500, s.power_mw.value);
+        power_at(16844, 0, &s); /* 2,147,610 W > 2^31 - 1 mW */
+        assert_int_equal(INT32_MAX, s.power_mw.value);
+        assert_int_equal(INT32_MAX, s.in_mw.value);
+        power_at(65535, 0, &s);
+        assert_int_equal(INT32_MAX, s.power_mw.value);
+        power_at(0, 16843, &s);
+        assert_int_equal(-2147482500, s.power_mw.value);
+        power_at(0, 16844, &s);
+        assert_int_equal(-INT32_MAX, s.power_mw.value);
+        assert_int_equal(INT32_MAX, s.out_mw.value);
+        power_at(0, 65535, &s);
+        assert_int_equal(-INT32_MAX, s.power_mw.value);
+        assert_true(s.power_mw.known);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_unconfirmed_settings),
@@ -879,6 +921,7 @@ int main(void) {
                 cmocka_unit_test(test_heartbeat_and_coils),
                 cmocka_unit_test(test_panel_fault),
                 cmocka_unit_test(test_refusals),
+                cmocka_unit_test(test_power_beyond_its_number),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,6 +70,10 @@ static void test_kinds(void **state) {
                 assert_int_equal(-123, volts ? faults[0].voltage_mv.value : faults[0].temperature_decic.value);
                 assert_false(faults[0].wall_sec.known);
         }
+        raise_alarm(T + 1, ALARM_V_MIN, RULE_V_MIN, 0, 2800); /* of no cell */
+        assert_int_equal(2, show());
+        assert_false(faults[0].cell.known);
+        assert_int_equal(2800, faults[0].voltage_mv.value);
 }
 
 /* Without a reason: the board's lamps in role monitor, and the link. */
@@ -274,6 +278,11 @@ static void test_hours_of_earlier_runs(void **state) {
                 assert_int_equal(i == 10 ? 42 : i == 9 ? 43 : i == 11 ? 99 : PHONE_SOC_NONE, past.soc_hours[i]);
         phone_past_soc(&past, now * HOUR, none());
         assert_int_equal(42, past.soc_hours[10]);
+        /* a week ago is not now, though it has the same place */
+        phone_past_init(&past);
+        phone_past_soc(&past, now * HOUR, none());
+        phone_past_soc_was(&past, (now - 168) * HOUR, some(100));
+        assert_int_equal(PHONE_SOC_NONE, past.soc_hours[10]);
 }
 
 int main(void) {

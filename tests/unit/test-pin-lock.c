@@ -306,6 +306,85 @@ static void many(void **state) {
         }
 }
 
+/* ":01" to ":16" */
+static const char *phone(unsigned n) {
+        static char address[PIN_LOCK_ADDRESS_SIZE];
+
+        snprintf(address, sizeof(address), "AA:BB:CC:DD:EE:%02u", n);
+        return address;
+}
+
+static bool is_kept(const struct pin_lock *l, usec_t now, const char *address) {
+        char line[PIN_LOCK_LINE_MAX];
+
+        pin_lock_format(l, now, line);
+        return strstr(line, address) != NULL;
+}
+
+/* A wrong PIN of each, a second apart. */
+static usec_t sixteen(struct pin_lock *l) {
+        usec_t now = 10 * USEC_PER_HOUR;
+
+        pin_lock_init(l);
+        for (unsigned n = 1; n <= PIN_LOCK_PHONES; n++) {
+                now += SEC;
+                assert_int_equal(give(l, now, phone(n), false), 0);
+        }
+        return now;
+}
+
+static void as_many_phones_as_there_are(void **state) {
+        usec_t now;
+        struct pin_lock l;
+
+        (void)state;
+        now = sixteen(&l);
+        for (unsigned n = 1; n <= PIN_LOCK_PHONES; n++)
+                assert_true(is_kept(&l, now, phone(n)));
+        now += 2 * USEC_PER_HOUR; /* so that the cap of all has no part in it */
+        for (unsigned n = 0; n < 4; n++)
+                assert_int_equal(give(&l, now, phone(16), false), 0);
+        assert_int_equal(pin_lock_remaining_sec(&l, now, phone(16)), 30);
+        assert_int_equal(pin_lock_try(&l, now, phone(16)), 30);
+        assert_true(pin_lock_reset(&l));
+        assert_int_equal(pin_lock_remaining_sec(&l, now, phone(16)), 0);
+        for (unsigned n = 1; n <= PIN_LOCK_PHONES; n++)
+                assert_false(is_kept(&l, now, phone(n)));
+}
+
+/* Of those with as few wrong PINs, the one that was not heard of for longest: that is the ninth. */
+static void who_makes_room(void **state) {
+        usec_t now;
+        struct pin_lock l;
+
+        (void)state;
+        now = sixteen(&l);
+        for (unsigned n = 1; n <= 8; n++) {
+                now += SEC;
+                assert_int_equal(pin_lock_try(&l, now, phone(n)), 0);
+                pin_lock_abandon(&l, phone(n));
+        }
+        assert_int_equal(give(&l, now + SEC, phone(17), false), 0);
+        for (unsigned n = 1; n <= 17; n++)
+                assert_int_equal(n != 9, is_kept(&l, now + SEC, phone(n)));
+}
+
+/* Each place of an address. */
+static void an_address_that_is_none(void **state) {
+        static const char good[] = "1 AA:BB:CC:DD:EE:01=1";
+        struct pin_lock l;
+
+        (void)state;
+        assert_int_equal(pin_lock_parse(good, 0, &l), 0);
+        for (size_t i = strlen("1 "); i < strlen("1 AA:BB:CC:DD:EE:01"); i++) {
+                char line[sizeof(good)];
+
+                memcpy(line, good, sizeof(line));
+                line[i] = 'G';
+                assert_int_equal(pin_lock_parse(line, 0, &l), -EINVAL);
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(the_lock_doubles),
@@ -319,6 +398,9 @@ int main(void) {
                 cmocka_unit_test(forgetting),
                 cmocka_unit_test(events),
                 cmocka_unit_test(many),
+                cmocka_unit_test(as_many_phones_as_there_are),
+                cmocka_unit_test(who_makes_room),
+                cmocka_unit_test(an_address_that_is_none),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
