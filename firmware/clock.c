@@ -15,8 +15,8 @@
 #define STEP_LEAST_TICKS (CLOCK_SLOW_TICKS * 2 / 1000)
 #define STEP_MOST_TICKS (CLOCK_SLOW_TICKS * 14 / 1000)
 #define OVERLAP_TICKS (CLOCK_SLOW_TICKS / 8)
-/* At the edge of a range so much is not worth crossing: neighbours may differ by 4 %. */
-#define EDGE_TICKS (CLOCK_SLOW_TICKS * 3 / 200)
+/* At the edge of a range so much, 2 %, is not worth crossing: neighbours may differ by 4 %. */
+#define EDGE_TICKS (CLOCK_SLOW_TICKS / 50)
 
 #define LOW_LAST 0x7F
 #define HIGH_FIRST 0x80
