@@ -46,11 +46,9 @@ static void measuring(void) {
         measure_calibration_default(&calibration);
         readings(&calibration, 1);
         for (uint8_t i = 0; i < 8; i++) {
-                calibration = (struct measure_calibration){
-                        .gain_mv = (uint16_t)(20246 + draw() % 409),
-                        .offset_100uv = (int16_t)(draw() % 501) - 250,
-                        .bandgap = (uint16_t)(12845 + draw() % 3199),
-                };
+                calibration.gain_mv = (uint16_t)(20246 + draw() % 409);
+                calibration.offset_100uv = (int16_t)((int16_t)(draw() % 501) - 250);
+                calibration.bandgap = (uint16_t)(12845 + draw() % 3199);
                 fold(measure_calibration_valid(&calibration));
                 readings(&calibration, 53);
         }
@@ -62,15 +60,16 @@ static void bypassing(void) {
 
         bypass_init(&b);
         for (uint16_t i = 0; i < 5000; i++) {
-                uint16_t what = draw();
+                /* One after the other: compilers differ in which argument they work out first. */
+                uint16_t what = draw(), voltage = (uint16_t)(670 + draw() % 200);
+                uint16_t temperature = (uint16_t)(340 + draw() % 30);
 
                 switch (what % 3) {
                 case 0:
                         bypass_frame(&b, voltages[what / 3 % (i / 500 + 1)]);
                         break;
                 case 1:
-                        bypass_reading(&b, (uint16_t)(what % 50 == 0 ? 0 : 670 + draw() % 200),
-                                       (uint16_t)(what % 70 == 0 ? 0 : 340 + draw() % 30));
+                        bypass_reading(&b, what % 50 == 0 ? 0 : voltage, what % 70 == 0 ? 0 : temperature);
                         break;
                 default:
                         bypass_sense(&b, what & 0x100u, what & 0x600u);
@@ -91,9 +90,11 @@ static void records(void) {
         for (uint8_t i = 0; i < EEPROM_KIND_SIZE; i++)
                 bytes[i] = 0xFF;
         for (uint16_t i = 0; i < 400; i++) {
-                struct measure_calibration c = {(uint16_t)(20200 + draw() % 500),
-                                                (int16_t)(draw() % 600) - 300, draw()};
+                struct measure_calibration c;
 
+                c.gain_mv = (uint16_t)(20200 + draw() % 500);
+                c.offset_100uv = (int16_t)((int16_t)(draw() % 600) - 300);
+                c.bandgap = draw();
                 if (i % 2)
                         c.bandgap = 0;
                 eeprom_load(EEPROM_CALIBRATION, bytes, &record);
