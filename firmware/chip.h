@@ -96,5 +96,5 @@ void chip_on_receive(uint8_t byte, bool damaged);
 /* The USART can take a byte: returns false if there is none. */
 bool chip_on_transmit(uint8_t *ret_byte);
 
-/* The time of chip_alarm_at() has come. */
+/* The time of chip_alarm_at() has come (cell board). */
 void chip_on_alarm(void);

@@ -76,10 +76,6 @@ bool chip_on_output(bool *ret_level) {
         return false;
 }
 
-/* Compare A is the extended output's here. */
-void chip_on_alarm(void) {
-}
-
 /* ---- settings ---- */
 
 static void load_settings(struct board *b) {
